@@ -1,0 +1,1 @@
+"""What goes in: datasets as uint8 arrays, their readers, normalisation, augmentation and checks."""

@@ -1,0 +1,115 @@
+"""A dataset in memory, its three splits, and the seeded, stratified validation part."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convoscope.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled images, whole in memory.
+
+    Attributes:
+        images: uint8 of shape (N, C, H, W); C is 1 (grey) or 3 (red, green, blue); 0 is black, 255 full.
+        labels: int64 of shape (N,); each in 0 .. len(class_names) - 1.
+        class_names: The name of each label, in label order.
+        source: Where the images come from, in words a reader of a report understands.
+        names: What each image is called there (a file's path below its folder, or empty for numbered sets).
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    source: str
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise DataError(
+                f"Images must be uint8 of shape (N, C, H, W); {self.source} gave "
+                f"{self.images.dtype} of shape {self.images.shape}."
+            )
+        if self.labels.shape != (len(self.images),):
+            raise DataError(
+                f"{self.source} has {len(self.images)} images and {len(self.labels)} labels; each image needs one."
+            )
+        outside = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.class_names)))
+        if len(outside):
+            i = int(outside[0])
+            raise DataError(
+                f"{self.source}: image {i} has the label {int(self.labels[i])}, and the {len(self.class_names)} "
+                f"classes are numbered 0 to {len(self.class_names) - 1} ({len(outside)} such labels).",
+                hint="Correct the labels file, or name every class.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+        _, C, H, W = self.images.shape
+        return C, H, W
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are, whether or not each has images here."""
+        return len(self.class_names)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hexadecimal) over the shape, pixels, labels and class names: equal data, equal fingerprint."""
+        digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()
+
+    def class_counts(self) -> NDArray[np.int64]:
+        """How many images each class has, of shape (n_classes,)."""
+        return np.bincount(self.labels, minlength=self.n_classes).astype(np.int64)
+
+    def take(self, index: NDArray[np.int64]) -> Dataset:
+        """The images at `index` (int64 of shape (M,)), in that order."""
+        names = tuple(self.names[i] for i in index) if self.names else ()
+        return replace(self, images=self.images[index], labels=self.labels[index], names=names)
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """One dataset in its parts: what is learnt from, what knobs are chosen on, what judges once at the end.
+
+    `validation` is empty (0 images) where the user asked for none; `test` is None where the source has no test part.
+    """
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset | None
+
+
+def stratified_part(labels: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.int64]:
+    """Indices (sorted int64) of a part with `fraction` of each class, the same for the same seed.
+
+    Every class with two images or more gives at least one and keeps at least one; a class with one image gives none.
+    """
+    generator = np.random.default_rng([seed, len(labels)])
+    chosen = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        n = round(len(members) * fraction)
+        n = min(max(n, 1), len(members) - 1) if fraction > 0 else 0
+        chosen.append(generator.permutation(members)[:n])
+    return np.sort(np.concatenate(chosen)).astype(np.int64) if chosen else np.empty(0, np.int64)
+
+
+def hold_out(train: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Cuts `train` into (rest, validation); the validation part is stratified and seeded, see `stratified_part`."""
+    part = stratified_part(train.labels, fraction, seed)
+    rest = np.setdiff1d(np.arange(len(train), dtype=np.int64), part)
+    return train.take(rest), train.take(part)

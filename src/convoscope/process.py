@@ -1,0 +1,37 @@
+"""Settings of the process that must stand before torch is imported, and the allocator's.
+
+torch's OpenMP threads spin while they wait. When another process is busy, a spinning thread holds the core that the
+thread it waits for needs, and training falls to a few hundredths of its speed. A short spin and then sleep keeps most
+of the quiet speed and loses little of the busy one. The variables are read once, when torch loads its OpenMP, so they
+are set when `convoscope` is imported; whatever the user has set stands.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+# glibc's mallopt parameters (malloc.h): by default every tensor above 128 kB is a fresh mmap, zeroed page by page by
+# the kernel, and unmapped when freed. Keeping the heap makes those pages warm memory.
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_MEBIBYTE = 1 << 20
+
+
+def prepare() -> None:
+    """Sets the OpenMP wait policy (where torch is not loaded yet) and tells glibc to keep its heap."""
+    if "torch" not in sys.modules:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+    keep_heap()
+
+
+def keep_heap() -> bool:
+    """Tells glibc to serve large blocks from a heap that is kept; returns False where there is no glibc."""
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # musl
+        return False
+    settings = ((_M_MMAP_THRESHOLD, 32), (_M_TRIM_THRESHOLD, 1024), (_M_TOP_PAD, 64))
+    return all(mallopt(parameter, mebibytes * _MEBIBYTE) == 1 for parameter, mebibytes in settings)
