@@ -1,1 +1,60 @@
-"""What goes in: datasets as uint8 arrays, their readers, normalisation, augmentation and checks."""
+"""What goes in: datasets as uint8 arrays, their readers, normalisation, augmentation and checks.
+
+The names below are this room's face. Each is loaded when it is first asked for, so that a command which only prints
+help waits for neither NumPy, Pillow nor torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convoscope.data.augment import Augmentation
+    from convoscope.data.cache import cache_folder, get, locate
+    from convoscope.data.checks import DataFinding
+    from convoscope.data.dataset import Dataset, Splits
+    from convoscope.data.image import ImagePolicy
+    from convoscope.data.normalise import METHODS, Normalisation
+    from convoscope.data.remote import REMOTES
+    from convoscope.data.source import DATASETS, Opened, describe, open_data
+
+__all__ = [
+    "DATASETS",
+    "METHODS",
+    "REMOTES",
+    "Augmentation",
+    "DataFinding",
+    "Dataset",
+    "ImagePolicy",
+    "Normalisation",
+    "Opened",
+    "Splits",
+    "cache_folder",
+    "describe",
+    "get",
+    "locate",
+    "open_data",
+]
+
+_HOME = {
+    "augment": ("Augmentation",),
+    "cache": ("cache_folder", "get", "locate"),
+    "checks": ("DataFinding",),
+    "dataset": ("Dataset", "Splits"),
+    "image": ("ImagePolicy",),
+    "normalise": ("METHODS", "Normalisation"),
+    "remote": ("REMOTES",),
+    "source": ("DATASETS", "Opened", "describe", "open_data"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attributes are of every type
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,307 @@
+"""How what the lab says looks in a terminal, in a file, and to a machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+from convoscope.train.events import EpochEnded, Event, Finding, Finished, Started, Step, Trained, to_json
+
+_PLAIN_EVERY = 10.0  # seconds of training between lines where no bar can be drawn
+
+
+@dataclass
+class Outcome:
+    """How a sitting ended, for the exit code."""
+
+    stopped: bool = False
+
+
+def training(events: Iterator[Event], *, as_json: bool) -> Outcome:
+    """Shows a run as it goes: a bar in a terminal, lines elsewhere, one JSON object an event for machines."""
+    if as_json:
+        return _training_json(events)
+    console = Console(highlight=False, soft_wrap=True)
+    return _Board(console).follow(events)
+
+
+def _training_json(events: Iterator[Event]) -> Outcome:
+    outcome = Outcome()
+    for event in events:
+        sys.stdout.write(json.dumps(to_json(event), ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+        outcome.stopped = isinstance(event, Trained) and event.reason == "stopped"
+    return outcome
+
+
+class _Board:
+    """The words of a run in a terminal or a file."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
+            TextColumn(
+                "loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.4f}  {task.fields[speed]:,.0f} images/s"
+            ),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._said = 0.0
+        self._run = ""
+        self._n_steps = 0
+
+    def follow(self, events: Iterator[Event]) -> Outcome:
+        outcome = Outcome()
+        with self._bar:
+            for event in events:
+                if isinstance(event, Started):
+                    self._started(event)
+                elif isinstance(event, Step):
+                    self._step(event)
+                elif isinstance(event, EpochEnded):
+                    self._epoch(event)
+                elif isinstance(event, Finding) and event.level != "fatal":  # a fatal one comes as the error
+                    self._console.print(f"[yellow]{escape(event.message)}[/] {escape(event.hint)}".rstrip())
+                elif isinstance(event, Trained) and event.reason == "stopped":
+                    outcome.stopped = True
+                    self._console.print(
+                        f"Stopped at step {event.step}, all saved. Go on with: convoscope resume {self._run}"
+                    )
+                elif isinstance(event, Finished):
+                    self._bar.stop()
+                    self._finished(event)
+        return outcome
+
+    def _started(self, event: Started) -> None:
+        self._run, self._n_steps = Path(event.run).name, event.n_steps
+        where = f"{event.device}, {event.precision}"
+        if event.shards > 1:
+            where += f", {event.shards} shards a batch"
+        verb = "Going on with" if event.step else "Training"
+        self._console.print(
+            f"{verb} {escape(self._run)}: {event.n_parameters:,} parameters, {event.n_train:,} images to learn from, "
+            f"{event.n_validation:,} to watch, {event.n_steps:,} steps ({where})"
+        )
+        self._task = self._bar.add_task(
+            "training", total=event.n_steps, completed=event.step, loss=0, accuracy=0, speed=0
+        )
+
+    def _step(self, event: Step) -> None:
+        if not self._bar.disable:
+            self._bar.update(
+                self._task,
+                completed=event.step,
+                loss=event.loss,
+                accuracy=event.accuracy,
+                speed=event.images_per_second,
+            )
+        elif event.seconds - self._said >= _PLAIN_EVERY:
+            self._said = event.seconds
+            self._console.print(
+                f"step {event.step}/{self._n_steps}  loss {event.loss:.4f}  accuracy {event.accuracy:.4f}  "
+                f"{event.images_per_second:,.0f} images/s  {event.seconds:.0f} s"
+            )
+
+    def _epoch(self, event: EpochEnded) -> None:
+        watched = ""
+        if event.validation_accuracy is not None and event.validation_loss is not None:
+            watched = f"  validation: loss {event.validation_loss:.4f}, accuracy {event.validation_accuracy:.4f}"
+        self._console.print(
+            f"epoch {event.epoch}  train: loss {event.train_loss:.4f}, accuracy {event.train_accuracy:.4f}{watched}  "
+            f"({event.seconds:.1f} s)"
+        )
+
+    def _finished(self, event: Finished) -> None:
+        say = self._console.print
+        say(f"Trained {event.step:,} steps in {event.training_seconds:.1f} s ({event.reason}).")
+        if event.test_accuracy is not None:
+            say(f"[bold]Test accuracy {event.test_accuracy:.4f}[/] on {event.n_test:,} images never used before.")
+        say(f"Run:    {escape(event.run)}")
+        if event.report:
+            say(f"Report: {escape(event.report)}")
+
+
+def runs(rows: list[dict[str, Any]], folder: Path) -> None:
+    """The table of runs."""
+    if not rows:
+        _console().print(f"No runs in {escape(str(folder))} yet. Train one with: convoscope train")
+        return
+    table = _table("run", "model", "data", "state", "steps", "test accuracy", "validation", "seconds", "started")
+    for row in rows:
+        steps = f"{row.get('step', 0)}/{row['n_steps']}" if row.get("n_steps") else str(row.get("step", ""))
+        table.add_row(
+            row["name"], row.get("model", ""), row.get("data", ""), row["state"], steps, _share(row.get("test_accuracy")),
+            _share(row.get("validation_accuracy")), _number(row.get("training_seconds"), ".1f"), row.get("started") or "",
+        )  # fmt: skip
+    _console().print(table)
+
+
+def run(facts: dict[str, Any]) -> None:
+    """A run whole."""
+    console = _console()
+    console.print(f"[bold]{escape(facts['name'])}[/]  {facts['state']}  {escape(facts['folder'])}")
+    for title, document in (("recipe", facts["recipe"]), ("provenance", facts["provenance"]), ("plan", facts["plan"])):
+        console.print(f"\n[bold]{title}[/]")
+        for key, value in document.items():
+            console.print(f"  {key:<18} {escape(_plain(value))}")
+    if facts["epochs"]:
+        table = _table("epoch", "step", "train loss", "train accuracy", "validation loss", "validation accuracy")
+        for row in facts["epochs"]:
+            table.add_row(
+                str(row["epoch"]), str(row["step"]), _number(row["train_loss"], ".4f"), _share(row["train_accuracy"]),
+                _number(row["validation_loss"], ".4f"), _share(row["validation_accuracy"]),
+            )  # fmt: skip
+        console.print("")
+        console.print(table)
+    for row in facts["findings"]:
+        console.print(f"[yellow]{escape(row['message'])}[/] {escape(row['hint'])}")
+    steps = [str(row["step"]) for row in facts["checkpoints"]]
+    console.print(f"\ncheckpoints at steps {', '.join(steps) or 'none'}")
+    if facts["checkpoints_missing"]:
+        console.print(f"[yellow]missing on the disk: {', '.join(map(str, facts['checkpoints_missing']))}[/]")
+    if facts["test_accuracy"] is not None:
+        console.print(f"[bold]test accuracy {facts['test_accuracy']:.4f}[/]")
+    for key in ("weights", "report"):
+        if facts[key]:
+            console.print(f"{key}: {escape(facts[key])}")
+
+
+def evaluation(facts: dict[str, Any]) -> None:
+    """The figures of a judgement."""
+    console = _console()
+    console.print(
+        f"[bold]accuracy {facts['accuracy']:.4f}[/] on {facts['n']:,} {facts['split']} images of {escape(facts['data'])} "
+        f"(95 %: {facts['accuracy_95_low']:.4f} to {facts['accuracy_95_high']:.4f}; always the most frequent class: "
+        f"{facts['majority_accuracy']:.4f}), loss {facts['loss']:.4f}"
+    )
+    table = _table("class", "images", "precision", "recall", "F1")
+    for row in facts["per_class"]:
+        table.add_row(row["name"], str(row["n"]), _share(row["precision"]), _share(row["recall"]), _share(row["f1"]))
+    console.print(table)
+    table = _table("hardest", "truth", "predicted", "probability", "loss")
+    for row in facts["hardest"]:
+        table.add_row(
+            row["image"], row["truth"], row["predicted"], _share(row["probability"]), _number(row["loss"], ".3f")
+        )
+    console.print(table)
+
+
+def predictions(rows: list[dict[str, Any]]) -> None:
+    """A line for each image."""
+    console = _console()
+    for row in rows:
+        if row["error"]:
+            console.print(f"[red]{escape(row['error'])}[/]")
+        else:
+            best = "  ".join(f"{escape(entry['class'])} {entry['probability']:.4f}" for entry in row["top"])
+            console.print(f"{escape(row['path'])}: {best}")
+
+
+def models(rows: list[dict[str, Any]]) -> None:
+    """The registry as a table."""
+    table = _table("model", "year", "what it is", "what it taught", "paper")
+    for row in rows:
+        table.add_row(row["name"], str(row["year"]), row["summary"], row["taught"], row["paper"])
+    _console().print(table)
+
+
+def model(facts: dict[str, Any]) -> None:
+    """One architecture with its layers and options."""
+    console = _console()
+    shape = " x ".join(map(str, facts["input_shape"]))
+    console.print(f"[bold]{facts['name']}[/] ({facts['year']}): {facts['summary']} {facts['taught']}")
+    console.print(
+        f"{facts['paper']}\n{facts['n_parameters']:,} parameters for images of {shape} and {facts['n_classes']} classes"
+    )
+    table = _table("layer", "kind", "output", "parameters")
+    for row in facts["layers"]:
+        table.add_row(row["name"], row["kind"], " x ".join(map(str, row["output"])), f"{row['n_parameters']:,}")
+    console.print(table)
+    for option in facts["options"]:
+        console.print(
+            f"  --{option['name']:<12} {escape(option['help'])} (default {escape(_plain(option['default']))})"
+        )
+    if facts["recipe"]:
+        console.print("usual recipe: " + escape(", ".join(f"{k} {_plain(v)}" for k, v in facts["recipe"].items())))
+
+
+def datasets(rows: list[dict[str, str]]) -> None:
+    """The datasets known by name."""
+    table = _table("dataset", "what it is")
+    for row in rows:
+        table.add_row(row["name"], row["summary"])
+    _console().print(table)
+
+
+def dataset(facts: dict[str, Any]) -> None:
+    """What a dataset holds."""
+    console = _console()
+    shape = " x ".join(map(str, facts["shape"]))
+    console.print(
+        f"[bold]{escape(facts['source'])}[/]: images of {shape} (channels x height x width), fingerprint {facts['fingerprint'][:16]}"
+    )
+    parts = list(facts["splits"])
+    table = _table("class", *parts)
+    for k, name in enumerate(facts["class_names"]):
+        table.add_row(name, *(str(facts["splits"][part]["counts"][k]) for part in parts))
+    table.add_row("[bold]all[/]", *(f"[bold]{facts['splits'][part]['n']:,}[/]" for part in parts))
+    console.print(table)
+    for row in facts["findings"]:
+        console.print(f"[yellow]{escape(row['message'])}[/] {escape(row['hint'])}")
+
+
+@contextmanager
+def download(name: str, *, as_json: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar for a download; called with bytes done and bytes in all."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=as_json or not console.is_terminal) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200  # a file has no edge to wrap at
+    return console
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | tuple) else str(value)

@@ -1,0 +1,220 @@
+"""Which files of an image folder are which class's images; the walk reads names and never stops at a bad one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from convoscope.data.checks import DataFinding, few
+from convoscope.data.image import SUFFIXES
+from convoscope.errors import DataError
+
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+LAYOUT = "Lay it out as FOLDER/CLASS/IMAGE, or FOLDER/train/CLASS/IMAGE with val/ and test/ beside train/."
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
+_SYSTEM_FOLDERS = frozenset({"__macosx"})
+_SPLIT_NAMES = frozenset(chain.from_iterable(SPLITS.values()))
+
+Classes = dict[str, list[Path]]
+
+
+@dataclass
+class Scan:
+    """A folder being walked, and what was seen on the way.
+
+    Attributes:
+        root: The folder the user gave.
+        findings: What is odd and does not stop anything.
+        problems: (path, reason) of what cannot be read.
+        hidden: Dot files and the system's own, left out.
+        other: Files that are no images by name, and links to folders inside a class, left out.
+    """
+
+    root: Path
+    findings: list[DataFinding] = field(default_factory=list)
+    problems: list[tuple[Path, str]] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+
+    def relative(self, path: Path) -> str:
+        """A path below the root as people read it; see `printable`."""
+        return printable(path.relative_to(self.root).as_posix())
+
+    def list_folder(self, folder: Path) -> tuple[list[Path], list[Path]]:
+        """(folders, files) in natural order; hidden and system entries are counted and left out."""
+        try:
+            entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
+        except OSError as error:
+            self.problems.append((folder, f"it cannot be read ({error.strerror})"))
+            return [], []
+        folders, files = [], []
+        for entry in entries:
+            name = entry.name.casefold()
+            if name.startswith(".") or name in _SYSTEM_FILES or name in _SYSTEM_FOLDERS:
+                self.hidden.append(self.relative(entry))
+            elif entry.is_dir():
+                folders.append(entry)
+            else:
+                files.append(entry)
+        return folders, files
+
+    def images_below(self, folder: Path) -> list[Path]:
+        """The image files of a class folder and of the real folders below it.
+
+        Links to folders inside a class are not followed: they could lead in a circle, or into another class.
+        """
+        found: list[Path] = []
+        waiting = [folder]
+        while waiting:
+            folders, files = self.list_folder(waiting.pop(0))
+            for inner in folders:
+                if inner.is_symlink():
+                    self.other.append(self.relative(inner))
+                else:
+                    waiting.append(inner)
+            for path in files:
+                if path.suffix.casefold() in SUFFIXES or (not path.suffix and _starts_as_image(path)):
+                    found.append(path)
+                else:
+                    self.other.append(self.relative(path))
+        return found
+
+    def classes_of(self, folders: list[Path]) -> Classes:
+        """Class name -> its image files, for every folder that has some; the others become a finding."""
+        classes: Classes = {}
+        empty: list[str] = []
+        nested: list[str] = []
+        for folder in folders:
+            if self.root.resolve().is_relative_to(folder.resolve()):
+                self._find("folder-ignored", f"{folder} is a link to a folder that holds it, so it is not used.")
+                continue
+            paths = self.images_below(folder)
+            if paths:
+                classes[printable(folder.name)] = paths
+                nested += [self.relative(folder)] * (folder not in {path.parent for path in paths})
+            else:
+                empty.append(self.relative(folder))
+        if nested:
+            message = f"Class folders that hold their images in folders of their own ({len(nested)}): {few(nested)}."
+            self._find("folder-nested", message, "If those are the classes, point at the folder right above them.")
+        if empty:
+            self._find("folder-empty", f"Folders without images are no classes ({len(empty)}): {few(empty)}.")
+        return classes
+
+    def _find(self, name: str, message: str, hint: str = "") -> None:
+        self.findings.append(DataFinding(name, message, hint))
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Sorts as people do: "image 9" before "image 10", and capital letters among the small ones."""
+    pieces = re.findall(r"\d+|\D+", name.casefold())
+    return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces], name
+
+
+def printable(name: str) -> str:
+    """A file name that can be printed: bytes that are no UTF-8 become backslash codes, each its own."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _starts_as_image(path: Path) -> bool:
+    """Whether a file without a suffix begins as JPEG, PNG, GIF, BMP, WebP or TIFF do."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(12)
+    except OSError:
+        return False
+    return start.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")) or (
+        start[:4] == b"RIFF" and start[8:] == b"WEBP"
+    )
+
+
+def find_classes(scan: Scan) -> dict[str, Classes]:
+    """For each split that is there, its classes and their image files; "train" comes first and decides the classes.
+
+    A folder is in splits when its `train` holds folders; a class that is called "train" holds images.
+
+    Raises:
+        DataError: The layout is not one of the two, or the splits contradict each other.
+    """
+    folders, files = scan.list_folder(scan.root)
+    if scan.problems:
+        raise DataError(f"{scan.root}: {scan.problems[0][1]}.")
+    in_train = [f for f in folders if f.name.casefold() in SPLITS["train"]]
+    if any(Scan(scan.root).list_folder(folder)[0] for folder in in_train):
+        splits = _find_splits(scan, folders)
+    else:
+        if len(folders) > 1 and all(f.name.casefold() in _SPLIT_NAMES for f in folders):
+            given = few([f.name for f in folders])
+            raise DataError(f"{scan.root} has {given}, and no train/ with class folders in it.", hint=LAYOUT)
+        splits = {"train": scan.classes_of(folders)}
+    if not splits["train"]:
+        raise _no_images(scan.root, folders, files)
+    _check_classes(scan.root, splits)
+    return splits
+
+
+def _find_splits(scan: Scan, folders: list[Path]) -> dict[str, Classes]:
+    """The splits of a folder that is laid out in splits; raises DataError where two folders mean the same one."""
+    splits: dict[str, Classes] = {}
+    for split, names in SPLITS.items():
+        at = [folder for folder in folders if folder.name.casefold() in names]
+        if len(at) > 1:
+            given = " and ".join(folder.name for folder in at)
+            raise DataError(f"{scan.root} has {given}, which both mean {split}; one is needed.", hint="Rename one.")
+        classes = scan.classes_of(scan.list_folder(at[0])[0]) if at else {}
+        if classes or split == "train":
+            splits[split] = classes
+        elif at:
+            message = f"{at[0]} has no class folders with images, so it is not used."
+            scan.findings.append(DataFinding("folder-ignored", message, hint="Put its images in one folder a class."))
+    strangers = [folder.name for folder in folders if folder.name.casefold() not in _SPLIT_NAMES]
+    if strangers:
+        message = f"Folders beside train/ that are no split are not used ({len(strangers)}): {few(strangers)}."
+        scan.findings.append(DataFinding("folder-ignored", message))
+    return splits
+
+
+def _no_images(root: Path, folders: list[Path], files: list[Path]) -> DataError:
+    """The error for a folder without an image in a class folder, with what it holds instead."""
+    loose = [path for path in files if path.suffix.casefold() in SUFFIXES]
+    if loose:
+        return DataError(
+            f"{root} has {len(loose)} images beside each other; the folder an image lies in names its class.",
+            hint=LAYOUT,
+        )
+    return DataError(f"{root} has no images in class folders; it holds {contents(folders, files)}.", hint=LAYOUT)
+
+
+def contents(folders: list[Path], files: list[Path]) -> str:
+    """What a folder holds, in words: how many folders, and how many files of which suffix."""
+    suffixes = Counter(path.suffix.casefold() or "no suffix" for path in files)
+    kinds = ", ".join(f"{n} {suffix}" for suffix, n in suffixes.most_common(4))
+    named = f" ({few([folder.name for folder in folders])})" if folders else ""
+    return f"{len(folders)} folders{named} and {len(files)} files" + (f" ({kinds})" if kinds else "")
+
+
+def _check_classes(root: Path, splits: dict[str, Classes]) -> None:
+    """Raises DataError where train has one class only, or another split has a class that train lacks."""
+    known = list(splits["train"])
+    if len(known) == 1:
+        raise DataError(
+            f"{root} has one class only, {known[0]!r}; telling classes apart needs at least two.",
+            hint=f"Add folders of other classes, or point at the folder that holds the class folders. {LAYOUT}",
+        )
+    for split, classes in splits.items():
+        unknown = [name for name in classes if name not in splits["train"]]
+        if unknown:
+            raise DataError(
+                f"{root}: {split} has {len(unknown)} classes that train lacks ({few(unknown)}); a network only "
+                f"answers with classes it was trained on.",
+                hint=f"Rename or remove them, or add training images. Train has: {few(known, 12)}.",
+            )

@@ -1,0 +1,80 @@
+"""What is known of a run, in a line and whole, read from its folder alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convoscope.errors import ConvoscopeError
+from convoscope.runs.log import read_log
+from convoscope.runs.store import Run, is_being_written
+from convoscope.train.events import EpochEnded, Finding, Finished, Saved, Started, Step, Thinned, Trained, to_json
+
+
+def headline(run: Run) -> dict[str, Any]:
+    """A run in a line. `state` is "finished", "training", "stopped", "failed", "interrupted" or "broken"."""
+    try:
+        recipe = run.recipe()
+        events = run.events()
+    except ConvoscopeError as error:
+        return {"name": run.name, "folder": str(run.folder), "state": "broken", "error": error.message}
+    started = [event for event in events if isinstance(event, Started)]
+    steps = [event.step for event in events if isinstance(event, Step)]
+    ends = [event for event in events if isinstance(event, EpochEnded)]
+    finished = next((event for event in reversed(events) if isinstance(event, Finished)), None)
+    return {
+        "name": run.name,
+        "folder": str(run.folder),
+        "model": recipe.model,
+        "data": recipe.data,
+        "state": _state(run, events),
+        "step": steps[-1] if steps else 0,
+        "n_steps": started[-1].n_steps if started else None,
+        "validation_accuracy": ends[-1].validation_accuracy if ends else None,
+        "test_accuracy": finished.test_accuracy if finished else None,
+        "training_seconds": finished.training_seconds if finished else None,
+        "started": started[0].recorded_at if started else None,
+    }
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """A run whole: headline, recipe, provenance, data, epochs, checkpoints, findings and figures."""
+    recipe = run.recipe()
+    events = run.events()
+    gone = {event.step for _, event in read_log(run.log_path) if isinstance(event, Thinned)}
+    saved = {event.step: event for _, event in read_log(run.log_path) if isinstance(event, Saved)}
+    there = run.checkpoint_files()
+    return {
+        **headline(run),
+        "recipe": recipe.to_dict(),
+        "provenance": _card(run, "provenance"),
+        "data_card": _card(run, "data"),
+        "plan": _card(run, "plan"),
+        "epochs": [to_json(event) for event in events if isinstance(event, EpochEnded)],
+        "findings": [to_json(event) for event in events if isinstance(event, Finding)],
+        "checkpoints": [
+            {"step": step, "reason": saved[step].reason if step in saved else "", "file": str(path)}
+            for step, path in there.items()
+        ],
+        "checkpoints_missing": sorted(set(saved) - set(there) - gone),
+        "evaluation": _card(run, "evaluation") if (run.folder / "evaluation.json").exists() else None,
+        "weights": str(run.weights_path) if run.weights_path.exists() else None,
+        "report": str(run.report_path) if run.report_path.exists() else None,
+    }
+
+
+def _state(run: Run, events: list[Any]) -> str:
+    if is_being_written(run):
+        return "training"
+    for event in reversed(events):
+        if isinstance(event, Finished):
+            return "finished"
+        if isinstance(event, Trained):
+            return {"failed": "failed", "stopped": "stopped"}.get(event.reason, "interrupted")
+    return "interrupted"
+
+
+def _card(run: Run, name: str) -> dict[str, Any]:
+    try:
+        return run.card(name)
+    except ConvoscopeError as error:
+        return {"error": error.message}

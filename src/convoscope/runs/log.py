@@ -1,0 +1,87 @@
+"""The log of a run: one JSON object a line, appended and never rewritten; a torn line never hides the others."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from convoscope.runs.disk import storing
+from convoscope.train.events import Event, Saved, Started, Step, from_json, to_json
+
+
+def now() -> str:
+    """The present time in UTC, ISO 8601 with seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Log:
+    """Appends events to `events.jsonl`; each line reaches the operating system before the next event is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with storing("The log of events", path):
+            self._file: BinaryIO = path.open("ab", buffering=0)
+            self._end_torn_line()
+
+    def append(self, event: Event) -> dict[str, Any]:
+        """Appends one event; returns it as the JSON object that stands there."""
+        line = to_json(event)
+        content = (json.dumps(line, ensure_ascii=False) + "\n").encode()
+        with storing("The log of events", self.path):
+            written = self._file.write(content)
+            while written < len(content):  # a full disk takes a part first and refuses the rest
+                written += self._file.write(content[written:])
+            if isinstance(event, Saved):
+                os.fsync(self._file.fileno())
+        return line
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _end_torn_line(self) -> None:
+        # A process that was killed may have left half a line: the next event must not be glued to it.
+        if self._file.tell() > 0:
+            with self.path.open("rb") as reader:
+                reader.seek(-1, os.SEEK_END)
+                if reader.read(1) != b"\n":
+                    self._file.write(b"\n")
+
+
+def read_log(path: Path, *, from_line: int = 0) -> Iterator[tuple[int, Event]]:
+    """The events of a log in order with their line numbers (from 0); lines that cannot be read are passed over."""
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file):
+                if number < from_line:
+                    continue
+                try:
+                    event = from_json(json.loads(raw))
+                except (ValueError, AttributeError):
+                    continue  # torn by a kill, or damaged
+                if event is not None:
+                    yield number, event
+    except FileNotFoundError:
+        return
+
+
+def history(path: Path) -> list[Event]:
+    """The events that hold: where a run went on from a checkpoint, what had been logged beyond it is left out."""
+    held: list[Event] = []
+    for _, event in read_log(path):
+        if isinstance(event, Started):
+            held = [old for old in held if not _is_beyond(old, event.step)]
+        held.append(event)
+    return held
+
+
+def _is_beyond(event: Event, step: int) -> bool:
+    at = getattr(event, "step", None)
+    if isinstance(event, Started | Saved) or at is None:
+        return False
+    # What ended an earlier sitting (Trained, Finished) no longer holds once the run goes on.
+    return at > step or (at == step and not isinstance(event, Step) and type(event).__name__ in {"Trained", "Finished"})

@@ -1,0 +1,407 @@
+"""The report of a run: PNG figures and one self-contained page, in English and Simplified Chinese.
+
+The page holds its images, its style and its few lines of script; it asks no network for anything. Curves come in a
+light and a dark drawing without words, so that the page's own words can change their language.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from math import ceil, isfinite
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convoscope.runs import figures
+from convoscope.runs.disk import storing, write_whole
+
+MAX_CARDS = 48  # hardest images on the page
+MAX_SMALL, MAX_SIDE = 64, 256  # pixels: larger than the first is embedded as JPEG, larger than the second is shrunk too
+Phrase = tuple[str, str]  # English, Simplified Chinese
+
+# Every sentence of the page. `{...}` are filled in; both languages name the same ones.
+# fmt: off
+PHRASES: dict[str, Phrase] = {
+    "split_test": ("test", "测试"),
+    "split_validation": ("validation", "验证"),
+    "right_of": ("of {n} {split} images are right", "的{split}图像判断正确，共 {n} 张"),
+    "wrong": ("{n} wrong", "错 {n} 张"),
+    "mean_loss": ("mean loss {loss}", "平均损失 {loss}"),
+    "interval": ("95 % interval {low} to {high}", "95 % 置信区间 {low} 至 {high}"),
+    "majority": ("always the most frequent class: {share}", "总猜最常见的类别：{share}"),
+    "interval_help": ("Other images would give another accuracy p; the 95 % Wilson interval says how far it may lie.",
+                      "换一批图像，准确率 p 会略有不同；95 % Wilson 区间给出可能的范围。"),
+    "curves": ("Curves", "训练曲线"),
+    "curves_help": ("Each step takes one batch and moves every weight w against the gradient of the loss L.",
+                    "每一步取一批图像，让每个权重 w 沿损失 L 的梯度反方向移动。"),
+    "loss": ("loss", "损失"),
+    "accuracy": ("accuracy", "准确率"),
+    "learning_rate": ("learning rate η", "学习率 η"),
+    "by_step": ("by step", "按训练步"),
+    "axis_from": ("axis from {floor}", "纵轴起于 {floor}"),
+    "each_step": ("each step", "每一步"),
+    "mean_of_steps": ("mean of {window} steps", "相邻 {window} 步的平均"),
+    "train_epoch": ("train, whole epoch", "训练集，整轮"),
+    "validation_epoch": ("validation, after the epoch", "验证集，每轮之后"),
+    "not_a_number": ("not a number", "非有限数值"),
+    "no_curves": ("No step was recorded.", "没有记录任何训练步。"),
+    "curve_alt": ("{what} by step", "{what}随训练步的变化"),
+    "confusion": ("Confusion", "混淆矩阵"),
+    "confusion_help": ("Row: the truth. Column: what the network said. Colour: the share of the row.",
+                       "行是真实类别，列是网络的回答。颜色为占该行的比例。"),
+    "confusion_alt": ("Confusion matrix of {n} classes; the table beside it lists the largest errors",
+                      "{n} 个类别的混淆矩阵；最大的错误列于旁边的表中"),
+    "pooled": ("Axes count classes. Each dot covers {n} × {n} of them and shows the largest share.",
+               "坐标为类别编号。每个点代表 {n} × {n} 个类别，显示其中最大的比例。"),
+    "numbered": ("Axes count classes, as the table of classes does.", "坐标为类别编号，与类别表一致。"),
+    "right_scale": ("right", "正确"),
+    "errors_scale": ("errors", "错误"),
+    "pairs": ("Most confused", "最易混淆"),
+    "no_pairs": ("Not one error.", "没有任何错误。"),
+    "truth": ("truth", "真实"),
+    "predicted": ("predicted", "预测"),
+    "images": ("images", "张数"),
+    "share": ("share of truth", "占真实类别"),
+    "classes": ("Classes", "各类别"),
+    "classes_help": ("Precision: of those called k, how many are k. Recall: of the true k, how many are called k.",
+                     "精确率：被判为 k 的图像中确为 k 的比例。召回率：真实为 k 的图像中被判为 k 的比例。"),
+    "lowest_first": ("Lowest F1 first.", "按 F1 从低到高排列。"),
+    "number": ("number", "编号"),
+    "class": ("class", "类别"),
+    "precision": ("precision", "精确率"),
+    "recall": ("recall", "召回率"),
+    "f1": ("F1", "F1 值"),
+    "hardest": ("Hardest images", "最难的图像"),
+    "hardest_help": ("The {split} images of largest loss; cross-entropy with truth k is below. Wrong labels show here.",
+                     "损失最大的{split}图像；下式为真实类别 k 的交叉熵。错误的标注会在此显露。"),
+    "no_hardest": ("There are no images to show.", "没有可显示的图像。"),
+    "more_images": ("{n} more are in the run, not on this page.", "另有 {n} 张在训练记录中，未列于此页。"),
+    "hard_alt": ("{name}: truth {truth}, predicted {predicted}", "{name}：真实 {truth}，预测 {predicted}"),
+    "filters": ("First layer", "第一层"),
+    "filters_help": ("The filters of {name}: the weights w laid over the image x at every place.",
+                     "{name} 的卷积核：在图像 x 的每个位置上使用的权重 w。"),
+    "filters_signs": ("Purple is negative, green positive.", "紫色为负，绿色为正。"),
+    "filters_rgb": ("Red, green and blue weights as one colour; grey is 0.", "红绿蓝权重合为一色；灰色为 0。"),
+    "filters_tiles": ("One tile a channel, in reading order.", "每小块为一个通道，按阅读顺序排列。"),
+    "shown_of": ("{shown} of {n} filters and {channels} of {C} channels are shown.",
+                 "显示 {n} 个卷积核中的 {shown} 个、{C} 个通道中的 {channels} 个。"),
+    "filter_alt": ("filter {n}", "卷积核 {n}"),
+    "findings": ("Findings", "发现"),
+    "findings_help": ("What the program noticed, and what to try.", "程序注意到的情况，以及可以尝试的做法。"),
+    "no_findings": ("Nothing suspicious was noticed.", "没有发现可疑之处。"),
+    "recipe": ("Recipe", "训练配方"),
+    "recipe_help": ("Every knob of this run, named as on the command line.", "此次训练的每个选项，名称与命令行一致。"),
+    "provenance": ("Provenance", "来历"),
+    "provenance_help": ("What it takes to get the same run again.", "再次得到同样结果所需的信息。"),
+    "footer": ("Made by Convoscope. Every number is the model's own. The figures lie beside this page as PNG files.",
+               "由 Convoscope 生成。每个数字都出自模型本身。图以 PNG 文件存于本页旁边。"),
+    "fact_model": ("model", "模型"),
+    "fact_data": ("data", "数据"),
+    "fact_parameters": ("parameters", "参数量"),
+    "fact_training_time": ("training time", "训练用时"),
+    "fact_epochs": ("epochs", "轮数"),
+    "fact_steps": ("steps", "步数"),
+    "fact_device": ("device", "设备"),
+    "fact_optimiser": ("optimiser", "优化器"),
+    "fact_seed": ("seed", "随机种子"),
+}
+# fmt: on
+_RATES = ("precision", "recall", "f1")
+
+
+@dataclass(frozen=True, eq=False)
+class HardImage:
+    """One image the network found hard."""
+
+    image: NDArray[np.uint8]  # (C, H, W)
+    name: str  # such as "test 45" or a file path
+    truth: int
+    predicted: int
+    probability: float  # of the predicted class, 0-1
+    truth_probability: float  # of the true class, 0-1
+    loss: float
+
+
+@dataclass(frozen=True, eq=False)
+class ReportFacts:
+    """All that a report shows; accuracies are 0-1, and a value that is not finite is shown as a dash."""
+
+    title: str
+    summary: dict[str, str]  # a few headline facts, already formatted
+    recipe: dict[str, object]
+    provenance: dict[str, object]
+    class_names: tuple[str, ...]  # K of them
+    steps: dict[str, list[float]]  # step, loss, accuracy, lr of every training step; may be empty
+    epochs: dict[str, list[float]]  # step, epoch, {train,validation}_{loss,accuracy}; may hold nan
+    evaluated_on: str  # "test" or "validation": the images of every figure below
+    accuracy: float
+    loss: float
+    n_images: int
+    majority_accuracy: float  # of always naming the most frequent class
+    accuracy_interval: tuple[float, float]  # 95 % Wilson
+    confusion: NDArray[np.int64]  # (K, K), rows truth, columns predicted
+    per_class: list[dict[str, Any]]  # name, n, precision, recall, f1, in class order
+    hardest: list[HardImage]  # worst first
+    filters: NDArray[np.float32] | None  # (D, C, kh, kw), where the first layer is a convolution
+    filters_name: str
+    findings: list[dict[str, Any]]  # name, message, hint
+
+
+def write(folder: Path, facts: ReportFacts) -> Path:
+    """Draws and writes the whole report and returns the page's path; all is drawn before the first byte is written.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    files = {
+        "curves.png": figures.curves(facts),
+        "confusion.png": figures.confusion(facts.confusion, facts.class_names, figures.LIGHT, words=True),
+        "hardest.png": figures.hardest(facts.hardest, facts.class_names),
+    }
+    if facts.filters is not None:
+        files["filters.png"] = figures.filters(facts.filters, facts.filters_name)
+    files["index.html"] = page(facts).encode("utf-8", "replace")  # a file name may hold bytes that are no text
+    with storing("The report", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        write_whole(folder / name, content, "The report")
+    return folder / "index.html"
+
+
+def page(facts: ReportFacts) -> str:
+    """Returns the page as one HTML document."""
+    plain = {f"say_{key}": say(key) for key, (english, _) in PHRASES.items() if "{" not in english}
+    parts = _headline(facts) | _curves(facts) | _confusion(facts) | _hardest(facts) | _filters(facts)
+    tables = {"classes": _classes(facts), "recipe": _knobs(facts.recipe), "provenance": _knobs(facts.provenance)}
+    template = resources.files("convoscope.runs").joinpath("report.html").read_text(encoding="utf-8")
+    return Template(template).substitute(plain, findings=_findings(facts.findings), **parts, **tables)
+
+
+def say(key: str, **values: str | Phrase) -> str:
+    """Returns a phrase in both languages, escaped; the page's style shows one. A value may itself be a phrase."""
+    english, chinese = _phrase(key, **values)
+    return f'<span lang="en">{_escape(english)}</span><span lang="zh-Hans">{_escape(chinese)}</span>'
+
+
+def _phrase(key: str, **values: str | Phrase) -> Phrase:
+    english, chinese = ({name: v if isinstance(v, str) else v[i] for name, v in values.items()} for i in (0, 1))
+    return PHRASES[key][0].format(**english), PHRASES[key][1].format(**chinese)
+
+
+def _headline(facts: ReportFacts) -> dict[str, str]:
+    """The name, the accuracy beside its interval and the majority's, and the summary."""
+    low, high = facts.accuracy_interval
+    keys = [f"fact_{name.lower().replace(' ', '_')}" for name in facts.summary]
+    split = PHRASES.get(f"split_{facts.evaluated_on}", facts.evaluated_on)
+    marks = {"a": facts.accuracy, "low": low, "high": high, "m": facts.majority_accuracy}
+    n = f"{facts.n_images:,}"
+    return {
+        "title": _escape(facts.title),
+        "accuracy_value": _percent(facts.accuracy),
+        "right_of": say("right_of", n=n, split=split),
+        "wrong": say("wrong", n=f"{int(facts.confusion.sum() - facts.confusion.trace()):,}"),
+        "mean_loss": say("mean_loss", loss=_number(facts.loss)),
+        "interval": say("interval", low=_percent(low), high=_percent(high)),
+        "majority": say("majority", share=_percent(facts.majority_accuracy)),
+        "scale": "".join(f"--{key}:{min(max(value, 0), 1):.5f};" for key, value in marks.items() if isfinite(value)),
+        "summary": "".join(
+            f"<div><dt>{say(key) if key in PHRASES else _escape(name)}</dt><dd>{_escape(value)}</dd></div>"
+            for (name, value), key in zip(facts.summary.items(), keys, strict=True)
+        ),
+        "hardest_help": say("hardest_help", split=split),
+    }
+
+
+def _curves(facts: ReportFacts) -> dict[str, str]:
+    """Three panels in light and dark, with their words in the page."""
+    if not (facts.steps.get("step") or facts.epochs.get("step")):
+        return {"curves": f'<p class="quiet">{say("no_curves")}</p>'}
+    light, dark = (figures.curve_panels(facts, theme) for theme in (figures.LIGHT, figures.DARK))
+    floor = figures.accuracy_floor(facts)
+    panels = ""
+    for name in light:
+        key = name.replace(" ", "_")
+        note = say("axis_from", floor=f"{100 * floor:.3g} %") if key == "accuracy" and floor else say("by_step")
+        picture = _picture(light[name], dark[name], _phrase("curve_alt", what=PHRASES[key]))
+        panels += f"<figure><figcaption><b>{say(key)}</b> {note}</figcaption>{picture}</figure>"
+    window = str(figures.smoothing_window(len(facts.steps.get("step", []))))
+    broken = any(not isfinite(v) for name in ("loss", "accuracy") for v in facts.steps.get(name, []))
+    shown = {
+        "not_a_number": broken,
+        "each_step": bool(facts.steps.get("step")),
+        "mean_of_steps": bool(facts.steps.get("step")),
+    }
+    shown |= {
+        f"{part}_epoch": any(map(isfinite, facts.epochs.get(f"{part}_loss", []))) for part in ("train", "validation")
+    }
+    legend = "".join(f'<li class="{key}">{say(key, window=window)}</li>' for key, yes in shown.items() if yes)
+    return {"curves": f'<ul class="legend">{legend}</ul><div class="panels">{panels}</div>'}
+
+
+def _confusion(facts: ReportFacts) -> dict[str, str]:
+    """A table of counts up to 20 classes, a picture above, and the pairs that are confused most."""
+    counts, K, names = facts.confusion, len(facts.confusion), facts.class_names
+    if K <= figures.MAX_LABELLED:
+        body = _confusion_table(counts, names)
+    else:
+        light, dark = (figures.confusion(counts, names, theme, words=False) for theme in (figures.LIGHT, figures.DARK))
+        pool = ceil(K / figures.MAX_CELLS)
+        note = say("pooled", n=str(pool)) if pool > 1 else say("numbered")
+        body = f'{_picture(light, dark, _phrase("confusion_alt", n=str(K)))}<p class="quiet">{note}</p>'
+    errors, shares = counts - np.diag(counts.diagonal()), figures.row_shares(counts)
+    worst = [divmod(int(at), K) for at in np.argsort(-errors, axis=None, kind="stable")[:12]]
+    cells = ((i, j, f"{errors[i, j]:,}", _percent(shares[i, j])) for i, j in worst if errors[i, j])
+    rows = [[_escape(names[i]), _escape(names[j]), *numbers] for i, j, *numbers in cells]
+    pairs = _table(("truth", "predicted", "images", "share"), rows)
+    largest = figures.largest_error_share(counts)
+    return {
+        "confusion": body,
+        "largest_error": _percent(largest),
+        "pairs": pairs if rows else f'<p class="quiet">{say("no_pairs")}</p>',
+    }
+
+
+def _confusion_table(counts: NDArray[np.int64], names: tuple[str, ...]) -> str:
+    shares, largest = figures.row_shares(counts), figures.largest_error_share(counts) or 1.0
+    head = "".join(f'<th scope="col"><span title="{_escape(name)}">{_escape(name)}</span></th>' for name in names)
+    body = ""
+    for i, row in enumerate(counts):
+        cells = ""
+        for j, count in enumerate(row):
+            tint = shares[i, j] if i == j else (shares[i, j] / largest) ** 0.5
+            cells += f'<td{" class=right" if i == j else ""} style="--t:{tint:.3f}">{count or ""}</td>'
+        body += f'<tr><th scope="row" title="{_escape(names[i])}">{_escape(names[i])}</th>{cells}</tr>'
+    corner = f'<td class="corner">{say("predicted")} →<br>{say("truth")} ↓</td>'
+    wide = " wide" if max(map(len, names)) > 3 else ""
+    return f'<div class="scroll"><table class="matrix{wide}"><thead><tr>{corner}{head}</tr></thead>{body}</table></div>'
+
+
+def _classes(facts: ReportFacts) -> str:
+    """Each class with its figures; many classes stand with the lowest F1 first."""
+    order, note = list(range(len(facts.per_class))), ""
+    if len(order) > figures.MAX_LABELLED:
+        order.sort(key=lambda k: facts.per_class[k]["f1"] if isfinite(facts.per_class[k]["f1"]) else -1)
+        note = f'<p class="quiet">{say("lowest_first")}</p>'
+    rows = []
+    for k in order:
+        row = facts.per_class[k]
+        rates = [(row[key] if isfinite(row[key]) else 0, _percent(row[key])) for key in _RATES]
+        bars = [f'<i style="--t:{rate:.4f}"></i>{text}' for rate, text in rates]
+        rows.append([_escape(row["name"]), str(k), f"{row['n']:,}", *bars])
+    return note + f'<div class="scroll tall">{_table(("class", "number", "images", *_RATES), rows)}</div>'
+
+
+def _hardest(facts: ReportFacts) -> dict[str, str]:
+    """One card an image: pixels, truth and prediction with their probabilities."""
+    cards = ""
+    for hard in facts.hardest[:MAX_CARDS]:
+        truth, predicted = (facts.class_names[k] for k in (hard.truth, hard.predicted))
+        kind = "png" if max(hard.image.shape) <= MAX_SMALL else "jpeg"
+        pixels = _encode(figures.to_rgb(hard.image), kind)
+        image = _img(kind, pixels, _phrase("hard_alt", name=hard.name, truth=truth, predicted=predicted))
+        lines = (("truth", truth, hard.truth_probability), ("predicted", predicted, hard.probability))
+        bars = "".join(
+            f'<div class="{key}"><dt>{say(key)} <b>{_escape(name)}</b></dt>'
+            f'<dd><i style="--t:{p if isfinite(p) else 0:.4f}"></i>{p:.3f}</dd></div>'
+            for key, name, p in lines
+        )
+        foot = f"<small>{_escape(hard.name)}</small><small>{say('loss')} {_number(hard.loss)}</small>"
+        cards += f"<figure>{image}<figcaption><dl>{bars}</dl>{foot}</figcaption></figure>"
+    more = len(facts.hardest) - MAX_CARDS
+    note = say("more_images", n=str(more)) if more > 0 else say("no_hardest") if not facts.hardest else ""
+    return {"hardest": f'<div class="cards">{cards}</div><p class="quiet">{note}</p>'}
+
+
+def _filters(facts: ReportFacts) -> dict[str, str]:
+    """The filters with their scale; the section is hidden where the first layer is no convolution."""
+    if facts.filters is None or not facts.filters.size:
+        return {"filters": "", "filters_help": "", "filters_shape": "", "no_filters": "hidden"}
+    (D, C, kh, kw), limit = facts.filters.shape, _number(figures.filter_limit(facts.filters))
+    pictures = figures.filter_pixels(facts.filters)
+    images = [_img("png", _encode(pixels, "png"), _phrase("filter_alt", n=str(n))) for n, pixels in enumerate(pictures)]
+    tiles = "".join(f"<figure>{image}<figcaption>{n}</figcaption></figure>" for n, image in enumerate(images))
+    notes = [say("filters_rgb") if C == 3 else say("filters_signs"), say("filters_tiles") if C not in (1, 3) else ""]
+    channels = min(C, figures.MAX_CHANNELS)
+    if len(images) < D or channels < C:
+        notes.append(say("shown_of", shown=str(len(images)), n=str(D), channels=str(channels), C=str(C)))
+    return {
+        "filters": f'<div class="filters">{tiles}</div><div class="ramp {"rgb" if C == 3 else "weights"}"><b></b>'
+        f"<span>−{limit}</span><span>0</span><span>+{limit}</span></div>",
+        "filters_help": f"{say('filters_help', name=facts.filters_name)} {' '.join(notes)}",
+        "filters_shape": f"{D} × {C} × {kh} × {kw}",
+        "no_filters": "",
+    }
+
+
+def _findings(findings: list[dict[str, Any]]) -> str:
+    items = ""
+    for one in findings:
+        name, message, hint = (_escape(one[key]) for key in ("name", "message", "hint"))
+        items += f'<li><code>{name}</code><p>{message}</p><p class="quiet">{hint}</p></li>'
+    return f'<ul class="findings">{items}</ul>' if items else f'<p class="quiet">{say("no_findings")}</p>'
+
+
+def _knobs(values: Mapping[str, object]) -> str:
+    """Names and values as a table; a value inside a value gets its path as its name."""
+    rows = "".join(f'<tr><th scope="row">{_escape(k)}</th><td>{_escape(v)}</td></tr>' for k, v in _flat(values))
+    return f'<table class="knobs">{rows}</table>'
+
+
+def _flat(values: Mapping[str, object], path: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{path}{name}.")
+        else:
+            yield path + name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
+    """A table of finished cells; the first of each row names it."""
+    titles = "".join(f'<th scope="col">{say(key)}</th>' for key in head)
+    lines = ((row[0], "".join(f"<td>{cell}</td>" for cell in row[1:])) for row in rows)
+    body = "".join(f'<tr><th scope="row">{name}</th>{cells}</tr>' for name, cells in lines)
+    return f'<table class="rows {head[0]}"><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _picture(light: bytes, dark: bytes, alt: Phrase) -> str:
+    dark_url = f"data:image/png;base64,{base64.b64encode(dark).decode()}"
+    source = f'<source media="screen and (prefers-color-scheme: dark)" srcset="{dark_url}">'
+    return f"<picture>{source}{_img('png', light, alt)}</picture>"
+
+
+def _img(kind: str, content: bytes, alt: Phrase) -> str:
+    english, chinese = map(_escape, alt)
+    url = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return f'<img class="{kind}" src="{url}" alt="{english}" data-en="{english}" data-zh="{chinese}">'
+
+
+def _encode(pixels: NDArray[np.uint8], kind: str) -> bytes:
+    """Pixels (H, W, 3) as a PNG that keeps each one, or as a JPEG of at most 256 a side."""
+    from PIL import Image
+
+    picture, buffer = Image.fromarray(pixels), io.BytesIO()
+    if kind == "jpeg":
+        picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    picture.save(buffer, kind, optimize=True)
+    return buffer.getvalue()
+
+
+def _escape(value: object) -> str:
+    return html.escape(str(value))
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %" if isfinite(value) else "—"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if isfinite(value) else "—"

@@ -1,0 +1,341 @@
+"""The folder of a run.
+
+recipe.json         every knob
+provenance.json     versions, machine, data fingerprint, git commit, command, start
+data.json           class names, image shape, how images are read, normalisation
+plan.json           how the arithmetic is laid out: shards, threads, number format
+events.jsonl        what happened, one event a line
+checkpoints/        step-00000128.safetensors: weights, optimiser state, averages, and where the run stood
+weights.safetensors the final weights
+evaluation.json     the final figures
+report/             index.html and its figures
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from convoscope.errors import RunError
+from convoscope.runs.disk import read_json, storing, sync_folder, write_json, write_whole
+from convoscope.runs.log import Log, history, read_log
+from convoscope.train.checkpoint import MODEL, Checkpoint
+from convoscope.train.events import Event, Finished, Saved, Thinned
+from convoscope.train.gradient import Plan
+from convoscope.train.recipe import Recipe, from_dict
+
+try:
+    import fcntl
+except ImportError:  # Windows: two writers are not told apart there
+    fcntl = None  # type: ignore[assignment]
+
+SCHEMA = 1
+_LOCK = "writer.lock"
+_CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors$")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on the disk. Reading never changes it; `Writer` appends."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def log_path(self) -> Path:
+        """The log of events."""
+        return self.folder / "events.jsonl"
+
+    @property
+    def weights_path(self) -> Path:
+        """The final weights, there once the run has finished."""
+        return self.folder / "weights.safetensors"
+
+    @property
+    def report_path(self) -> Path:
+        """The report's page, there once the run has finished."""
+        return self.folder / "report" / "index.html"
+
+    def recipe(self) -> Recipe:
+        """Every knob of the run; raises RunError for a missing or unreadable file, or a newer layout."""
+        card = read_json(self.folder / "recipe.json", "The recipe of the run")
+        if not isinstance(card, dict) or not isinstance(card.get("recipe"), dict):
+            raise RunError(f"{self.folder} holds no recipe that can be read.", hint="Is this the folder of a run?")
+        if card.get("schema", 0) > SCHEMA:
+            raise RunError(
+                f"The run {self.name} was written by a newer Convoscope (layout {card['schema']}; this one knows up to "
+                f"{SCHEMA}).",
+                hint="Update with: pip install --upgrade convoscope",
+            )
+        return from_dict(card["recipe"])
+
+    def card(self, name: str) -> dict[str, Any]:
+        """One of the run's JSON documents: "provenance", "data", "plan" or "evaluation"."""
+        document = read_json(self.folder / f"{name}.json", f"{name}.json of the run {self.name}")
+        if not isinstance(document, dict):
+            raise RunError(f"{self.folder / name}.json does not hold what a run writes there.")
+        return document
+
+    def events(self) -> list[Event]:
+        """The events that hold, in order (see `history`)."""
+        return history(self.log_path)
+
+    def finished(self) -> Finished | None:
+        """The last line of a finished run, else None."""
+        ends = [event for event in self.events() if isinstance(event, Finished)]
+        return ends[-1] if ends else None
+
+    def checkpoint_files(self) -> dict[int, Path]:
+        """The checkpoints on the disk by step, in order."""
+        found = {}
+        for path in (self.folder / "checkpoints").glob("step-*.safetensors"):
+            match = _CHECKPOINT.match(path.name)
+            if match:
+                found[int(match[1])] = path
+        return dict(sorted(found.items()))
+
+    def load_checkpoint(self, step: int) -> Checkpoint:
+        """The state after `step` updates; raises RunError where its file is missing, damaged, or not what was saved."""
+        path = self.folder / "checkpoints" / checkpoint_name(step)
+        promised = {event.step: event.sha256 for _, event in read_log(self.log_path) if isinstance(event, Saved)}
+        try:
+            content = path.read_bytes()
+            if step in promised and hashlib.sha256(content).hexdigest() != promised[step]:
+                raise RunError(f"The checkpoint {path} is damaged: it is not what the log says was saved.")
+            with safe_open(path, framework="pt") as file:
+                card = json.loads((file.metadata() or {})["convoscope"])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+        except FileNotFoundError:
+            kept = ", ".join(str(number) for number in self.checkpoint_files()) or "none"
+            raise RunError(f"The run {self.name} has no checkpoint at step {step}.", hint=f"It has: {kept}.") from None
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise RunError(f"The checkpoint {path} is damaged: {error}.") from None
+        return Checkpoint(card["reason"], tensors, card["progress"])
+
+    def latest_checkpoint(self) -> tuple[Checkpoint, list[str]]:
+        """The newest checkpoint that can be read, and a sentence for each newer one that cannot.
+
+        Raises:
+            RunError: there is none at all.
+        """
+        passed_over: list[str] = []
+        for step in reversed(self.checkpoint_files()):
+            try:
+                return self.load_checkpoint(step), passed_over
+            except RunError as error:
+                passed_over.append(error.message)
+        raise RunError(
+            " ".join([f"The run {self.name} has no checkpoint to go on from.", *passed_over]),
+            hint="Start it again with: convoscope train",
+        )
+
+    def load_weights(self, step: int | None = None) -> dict[str, Tensor]:
+        """The final weights by name, or those of the checkpoint at `step`.
+
+        Raises:
+            RunError: they are not there, or damaged.
+        """
+        if step is not None:
+            checkpoint = self.load_checkpoint(step)
+            return {k.removeprefix(MODEL): v for k, v in checkpoint.tensors.items() if k.startswith(MODEL)}
+        try:
+            with safe_open(self.weights_path, framework="pt") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+        except FileNotFoundError:
+            raise RunError(
+                f"The run {self.name} has no final weights yet.", hint=f"Go on with: convoscope resume {self.name}"
+            ) from None
+        except (OSError, SafetensorError) as error:
+            raise RunError(
+                f"The weights {self.weights_path} are damaged: {error}.",
+                hint=f"Make them again from the last checkpoint with: convoscope resume {self.name}",
+            ) from None
+
+
+class Writer:
+    """The one process that adds to a run; a second is refused while it lives.
+
+    Raises:
+        RunError: another process is writing to this run.
+        StorageError: the folder cannot be written.
+    """
+
+    def __init__(self, run: Run, keep: str = "all") -> None:
+        self.run = run
+        self._keep = keep
+        self._lock = _lock(run.folder / _LOCK, run.name)
+        for aside in run.folder.rglob("*.aside"):  # what a killed process was writing
+            aside.unlink(missing_ok=True)
+        self._log = Log(run.log_path)
+        self._reasons = {event.step: event.reason for _, event in read_log(run.log_path) if isinstance(event, Saved)}
+
+    def append(self, event: Event) -> dict[str, Any]:
+        """Appends one event to the log; returns it as JSON."""
+        return self._log.append(event)
+
+    def record(self, events: Iterator[Event | Checkpoint]) -> Iterator[Event]:
+        """Logs each event and passes it on; a checkpoint is written, then told as `Saved` (and `Thinned`)."""
+        for event in events:
+            if isinstance(event, Checkpoint):
+                for told in self._save(event):
+                    self.append(told)
+                    yield told
+            else:
+                self.append(event)
+                yield event
+
+    def write_plan(self, plan: Plan) -> None:
+        """Keeps the layout of the arithmetic."""
+        write_json(self.run.folder / "plan.json", vars(plan), "The plan")
+
+    def write_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Writes the final weights."""
+        content = save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
+        write_whole(self.run.weights_path, content, "The weights")
+
+    def write_evaluation(self, summary: dict[str, Any]) -> None:
+        """Writes the final figures."""
+        write_json(self.run.folder / "evaluation.json", summary, "The evaluation")
+
+    def close(self) -> None:
+        """Closes the log and lets others write."""
+        self._log.close()
+        os.close(self._lock)
+
+    def _save(self, checkpoint: Checkpoint) -> Iterator[Event]:
+        name = checkpoint_name(checkpoint.step)
+        card = json.dumps({"schema": SCHEMA, "reason": checkpoint.reason, "progress": dict(checkpoint.progress)})
+        content = save(
+            {key: value.detach().cpu().contiguous() for key, value in checkpoint.tensors.items()},
+            metadata={"convoscope": card},
+        )
+        write_whole(self.run.folder / "checkpoints" / name, content, f"The checkpoint of step {checkpoint.step}")
+        self._reasons[checkpoint.step] = checkpoint.reason
+        yield Saved(
+            checkpoint.step, checkpoint.reason, f"checkpoints/{name}", len(content), hashlib.sha256(content).hexdigest()
+        )
+        yield from self._thin(checkpoint.step)
+
+    def _thin(self, newest: int) -> Iterator[Event]:
+        """Removes what the recipe does not keep; the log says so."""
+        for step, path in self.run.checkpoint_files().items():
+            reason = self._reasons.get(step, "")
+            if step >= newest:
+                continue
+            if reason in {"safety", "stopped"}:
+                why = "replaced by a newer checkpoint"
+            elif self._keep == "last":
+                why = "only the last is kept (keep=last)"
+            elif self._keep == "epochs" and reason == "snapshot":
+                why = "only the ends of epochs are kept (keep=epochs)"
+            else:
+                continue
+            with storing("The list of checkpoints", path):
+                path.unlink(missing_ok=True)
+            yield Thinned(step, f"checkpoints/{path.name}", why)
+
+
+def checkpoint_name(step: int) -> str:
+    """The file name of the checkpoint after `step` updates."""
+    return f"step-{step:08d}.safetensors"
+
+
+def create(root: Path, stem: str, recipe: Recipe, cards: Mapping[str, Mapping[str, Any]]) -> Run:
+    """Makes the folder `root/stem-N` with the first free N, and writes the recipe and the cards into it.
+
+    Raises:
+        StorageError: the folder cannot be made or written.
+    """
+    with storing("The folder of runs", root):
+        root.mkdir(parents=True, exist_ok=True)
+        numbers = [
+            int(p.name.rpartition("-")[2]) for p in root.glob(f"{stem}-*") if p.name.rpartition("-")[2].isdigit()
+        ]
+        number = max(numbers, default=0) + 1
+        while True:
+            folder = root / f"{stem}-{number}"
+            try:
+                folder.mkdir()
+                break
+            except FileExistsError:  # another process took it just now
+                number += 1
+        (folder / "checkpoints").mkdir()
+        sync_folder(root)
+    for name, card in cards.items():
+        write_json(folder / f"{name}.json", card, f"{name}.json")
+    write_json(folder / "recipe.json", {"schema": SCHEMA, "recipe": recipe.to_dict()}, "The recipe")
+    return Run(folder)
+
+
+def all_runs(root: Path) -> list[Run]:
+    """The runs in `root`, newest first; folders that are no run are passed over."""
+    folders = [path.parent for path in root.glob("*/recipe.json")]
+    return [
+        Run(folder) for folder in sorted(folders, key=lambda p: (p / "recipe.json").stat().st_mtime_ns, reverse=True)
+    ]
+
+
+def find(root: Path, name: str) -> Run:
+    """The run called `name` in `root`: its name, "latest", or the path of its folder.
+
+    Raises:
+        RunError: there is none; near names are listed.
+    """
+    runs = all_runs(root)
+    if name == "latest" and runs:
+        return runs[0]
+    for run in runs:
+        if run.name == name:
+            return run
+    path = Path(name)
+    if (path / "recipe.json").is_file():
+        return Run(path)
+    known = ", ".join(run.name for run in runs[:10])
+    hint = f"Known: {known}{' ...' if len(runs) > 10 else ''}." if runs else "Train one with: convoscope train"
+    raise RunError(f"There is no run {name!r} in {root}.", hint=hint)
+
+
+def is_being_written(run: Run) -> bool:
+    """Whether a living process holds the run's lock."""
+    try:
+        handle = os.open(run.folder / _LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _take(handle)
+    finally:
+        os.close(handle)
+
+
+def _lock(path: Path, name: str) -> int:
+    with storing("The run's lock", path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    if not _take(handle):
+        os.close(handle)
+        raise RunError(f"The run {name} is being trained by another process.", hint="Wait for it, or stop it first.")
+    return handle
+
+
+def _take(handle: int) -> bool:
+    """Takes the lock if no one has it. The system gives it back when the process ends, however it ends."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

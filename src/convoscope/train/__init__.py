@@ -1,0 +1,1 @@
+"""How it learns: recipe, events, loop, optimisers, losses, metrics, checkpoints, device."""

@@ -1,0 +1,275 @@
+"""The training loop, a generator of events: it prints nothing, writes nothing and knows no socket.
+
+    for event in train(model, data, recipe, machine, plan):
+        ...
+
+Beside the events that the log keeps it yields `Checkpoint`s: the live state, for whoever keeps it to write away before
+asking for the next event.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from convoscope.data.dataset import Splits
+from convoscope.data.normalise import Normalisation
+from convoscope.train.checkpoint import Checkpoint, Memory, Progress
+from convoscope.train.device import Machine
+from convoscope.train.evaluate import evaluate
+from convoscope.train.events import EpochEnded, Event, Finding, Statistics, Step, Trained
+from convoscope.train.feed import Feed, augmentation_of
+from convoscope.train.gradient import BatchGradient, Plan, Workers, workers
+from convoscope.train.losses import add_penalties, chance_accuracy, is_at_chance, penalised
+from convoscope.train.optim import make_optimiser
+from convoscope.train.recipe import Recipe
+from convoscope.train.schedules import lr_at
+
+_FLAT_STEPS = 100  # before so many updates no network is called unable to learn
+_SPEED_WINDOW = 0.5  # seconds over which images per second are taken
+
+
+def train(
+    model: nn.Module,
+    splits: Splits,
+    normalisation: Normalisation,
+    recipe: Recipe,
+    machine: Machine,
+    plan: Plan,
+    *,
+    resume: Checkpoint | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event | Checkpoint]:
+    """Trains `model` in place, from its present weights or from a checkpoint.
+
+    Ends with `Trained`; the model then has the weights the run ends with (the best under early stopping, else the
+    running average where one is kept, else the last).
+
+    Args:
+        model: Maps float32 (N, C, H, W) to logits (N, K); on the machine's device, in the plan's memory format.
+        splits: What to learn from and what to watch; the test part is not touched.
+        normalisation: How pixels become inputs.
+        recipe: Every knob.
+        machine: This process among its peers.
+        plan: How the arithmetic is laid out.
+        resume: The state to go on from; the run then ends with the very bits it would have had.
+        should_stop: Asked after every step; True ends the loop at that step, with a checkpoint to go on from.
+    """
+    channels_last = plan.memory_format == "channels-last"
+    feed = Feed(
+        splits.train, normalisation, machine.device,
+        channels_last=channels_last, augmentation=augmentation_of(recipe), seed=recipe.seed,
+    )  # fmt: skip
+    watched = Feed(splits.validation, normalisation, machine.device, channels_last=channels_last)
+    epochs, batch_size = recipe.counts()
+    steps_per_epoch = n_steps_per_epoch(len(feed), batch_size)
+    n_steps = steps_per_epoch * epochs
+    chance = chance_accuracy(splits.train.class_counts().tolist())
+    average = {name: p.detach().clone() for name, p in model.named_parameters()} if recipe.ema else {}
+    memory = Memory(model, make_optimiser(model, recipe), average, {}, Progress())
+    if resume is not None:
+        memory.restore(resume)
+    progress = memory.progress
+    snapshots = snapshot_steps(steps_per_epoch, recipe.snapshots)
+    decayed = penalised(model.parameters())
+    started = time.perf_counter() - progress.seconds
+    saved_at = time.perf_counter()
+    pace = _Pace(progress.step)
+    stop = False
+
+    with workers(plan) as crew:
+        gradient = BatchGradient(model, recipe, machine, plan, crew)
+        if resume is None:
+            yield memory.checkpoint("epoch")
+        while progress.step < n_steps and not progress.ended:
+            epoch, position = divmod(progress.step, steps_per_epoch)
+            order = feed.order(epoch)
+            model.train()
+            for first in range(position * batch_size, len(order), batch_size):
+                batch = order[first : first + batch_size]
+                # 1. The gradient of the mean loss over the batch, and of the penalties.
+                machine.seed(recipe.seed * 1_000_000_007 + progress.step)
+                loss, accuracy, stop = gradient(feed, batch, epoch, stop=should_stop())
+                if recipe.l1 or recipe.l2:
+                    loss += add_penalties(decayed, recipe.l1, recipe.l2)
+                if not math.isfinite(loss):
+                    yield _not_finite(progress.step + 1, loss, recipe)
+                    yield Trained(progress.step, "failed", progress.seconds)
+                    return
+                measures = recipe.statistics_every > 0 and progress.step % recipe.statistics_every == 0
+                length = _clip(gradient.parameters, recipe.clip) if recipe.clip or measures else None
+
+                # 2. The update.
+                before = _copies(model) if measures else {}
+                lr = lr_at(progress.step, n_steps, recipe)
+                memory.optimiser.step(lr)
+                progress.step += 1
+                if memory.average:
+                    _average(memory.average, model, recipe.ema, progress.step)
+
+                # 3. What happened.
+                progress.seconds = time.perf_counter() - started
+                progress.epoch_loss += loss * len(batch)
+                progress.epoch_right += accuracy * len(batch)
+                progress.epoch_seen += len(batch)
+                speed = pace.images_per_second(progress.step * batch_size)
+                yield Step(progress.step, epoch + 1, loss, accuracy, lr, progress.seconds, speed, length)
+                if measures:
+                    yield Statistics(progress.step, _statistics(model, before))
+                ends_epoch = progress.step % steps_per_epoch == 0
+                if ends_epoch:
+                    yield from _end_epoch(memory, recipe, machine, plan, crew, watched, splits, epoch + 1, chance)
+                    progress.seconds = time.perf_counter() - started
+
+                # 4. What is kept.
+                if progress.step in snapshots or ends_epoch:
+                    yield memory.checkpoint("epoch" if ends_epoch else "snapshot")
+                    saved_at = time.perf_counter()
+                elif stop or time.perf_counter() - saved_at >= recipe.save_seconds:
+                    yield memory.checkpoint("stopped" if stop else "safety")
+                    saved_at = time.perf_counter()
+                if stop or progress.ended:
+                    break
+            if stop:
+                break
+        if stop and progress.step < n_steps and not progress.ended:
+            yield Trained(progress.step, "stopped", progress.seconds)
+            return
+        memory.take_final()
+        yield Trained(progress.step, progress.ended or "finished", progress.seconds)
+
+
+def n_steps_per_epoch(n_train: int, batch_size: int) -> int:
+    """Updates an epoch: the images over the batch size, rounded up (the last batch may be smaller)."""
+    return math.ceil(n_train / batch_size)
+
+
+def snapshot_steps(steps_per_epoch: int, n: int) -> frozenset[int]:
+    """At most `n` steps of the first epoch, each about the same multiple of the one before, the last its end."""
+    if n == 0:
+        return frozenset()
+    return frozenset(round(steps_per_epoch ** (i / max(1, n - 1))) for i in range(n))
+
+
+class _Pace:
+    """Images per second over the last half second or so."""
+
+    def __init__(self, step: int) -> None:
+        self._since: tuple[float, int] | None = None
+        self._step = step
+        self._speed = 0.0
+
+    def images_per_second(self, n_seen: int) -> float:
+        now = time.perf_counter()
+        if self._since is None:
+            self._since = (now, n_seen)
+        elif now - self._since[0] >= _SPEED_WINDOW or self._speed == 0:
+            self._speed = (n_seen - self._since[1]) / (now - self._since[0])
+            if now - self._since[0] >= _SPEED_WINDOW:
+                self._since = (now, n_seen)
+        return self._speed
+
+
+def _end_epoch(
+    memory: Memory, recipe: Recipe, machine: Machine, plan: Plan, crew: Workers, watched: Feed, splits: Splits, epoch: int,
+    chance: float,
+) -> Iterator[Event]:  # fmt: skip
+    """Judges the epoch, and decides whether the run goes on."""
+    progress = memory.progress
+    train_loss = progress.epoch_loss / progress.epoch_seen
+    train_accuracy = progress.epoch_right / progress.epoch_seen
+    loss = accuracy = None
+    if len(watched):
+        judged = evaluate(
+            memory.model, watched, recipe, machine, plan, crew,
+            class_names=splits.train.class_names, split="validation", weights=memory.judged_weights(),
+        )  # fmt: skip
+        loss, accuracy = judged.loss, judged.accuracy
+    at_chance = is_at_chance(train_accuracy, progress.epoch_seen, chance)
+    progress.flat_epochs = progress.flat_epochs + 1 if at_chance else 0
+    progress.epoch_loss = progress.epoch_right = 0.0
+    progress.epoch_seen = 0
+    yield EpochEnded(epoch, progress.step, train_loss, train_accuracy, loss, accuracy, progress.seconds)
+    if at_chance and progress.step >= _FLAT_STEPS:
+        stops = 0 < recipe.flat_epochs <= progress.flat_epochs
+        if stops or epoch == recipe.epochs:
+            yield _flat(progress.step, epoch, train_accuracy, chance, recipe, "fatal" if stops else "warning")
+        progress.ended = "failed" if stops else progress.ended
+    if loss is not None and not math.isfinite(loss):
+        yield _not_finite(progress.step, loss, recipe)
+        progress.ended = "failed"
+    elif recipe.patience and loss is not None:
+        if loss < progress.best_loss:
+            progress.best_loss, progress.epochs_since_best = loss, 0
+            memory.keep_best()
+        else:
+            progress.epochs_since_best += 1
+            if progress.epochs_since_best >= recipe.patience:
+                progress.ended = progress.ended or "early stop"
+
+
+def _clip(parameters: list[nn.Parameter], limit: float) -> float:
+    """The gradient's length before it is scaled down to `limit` (0: it is only measured)."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    length = torch.nn.utils.get_total_norm(gradients)
+    if limit:
+        torch.nn.utils.clip_grads_with_norm_(parameters, limit, length)
+    return float(length)
+
+
+@torch.no_grad()
+def _average(average: dict[str, Tensor], model: nn.Module, keep: float, step: int) -> None:
+    """Average <- k average + (1 - k) weights; k rises from 2/11 to `keep`, so that the first weights are soon forgotten."""
+    keep = min(keep, (1 + step) / (10 + step))
+    weights = dict(model.named_parameters())
+    torch._foreach_lerp_(list(average.values()), [weights[name] for name in average], 1 - keep)
+
+
+def _copies(model: nn.Module) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+@torch.no_grad()
+def _statistics(model: nn.Module, before: dict[str, Tensor]) -> dict[str, dict[str, float]]:
+    """For each parameter the figures of `Statistics`; `before` holds the values the update began with."""
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.grad is not None]
+    old = [before[name] for name, _ in named]
+    columns = torch.stack(
+        [
+            torch.stack([parameter.mean() for _, parameter in named]),
+            torch.stack([parameter.std(correction=0) for _, parameter in named]),
+            torch.stack(torch._foreach_norm([p.grad for _, p in named if p.grad is not None])),
+            torch.stack(torch._foreach_norm(torch._foreach_sub([p.detach() for _, p in named], old))),
+            torch.stack(torch._foreach_norm(old)),
+        ]
+    ).T.tolist()
+    return {
+        name: {"mean": mean, "std": std, "gradient_norm": slope, "update_ratio": moved / size if size else math.nan}
+        for (name, _), (mean, std, slope, moved, size) in zip(named, columns, strict=True)
+    }
+
+
+def _not_finite(step: int, loss: float, recipe: Recipe) -> Finding:
+    return Finding(
+        "loss-not-finite",
+        "fatal",
+        f"The loss became {loss} at step {step}: a value grew past what {recipe.optimiser} at lr {recipe.lr:g} can hold.",
+        f"Try --lr {recipe.lr / 10:g}, --clip 1, or a longer --warmup. What was saved before is intact.",
+        step,
+    )
+
+
+def _flat(step: int, epoch: int, accuracy: float, chance: float, recipe: Recipe, level: str) -> Finding:
+    return Finding(
+        "flat-at-chance",
+        level,
+        f"After {epoch} epoch{'s' if epoch > 1 else ''} the training accuracy is {accuracy:.4f}, and always naming the "
+        f"most frequent class gives {chance:.4f}: nothing is being learnt.",
+        f"Try another --lr (it is {recipe.lr:g}), --initialisation kaiming, or --normalise z-score; look whether the "
+        "labels belong to the images (convoscope data). --flat-epochs 0 trains on regardless.",
+        step,
+    )

@@ -1,0 +1,300 @@
+"""The recipe: every knob of a run in one frozen record, each with its meaning, unit, bounds and source.
+
+The command line's help, the web form and the docs are made from this record; nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
+
+from convoscope.errors import RecipeError
+
+_MOST_EPOCHS = 60  # for a dataset so small that the usual number of images would take more
+
+
+@dataclass(frozen=True)
+class Knob:
+    """What a field of the recipe means.
+
+    Attributes:
+        help: One sentence: what it does.
+        group: Which part of training it belongs to.
+        unit: The unit of its value, "" for names and counts.
+        low: The least value, None where there is none.
+        high: The greatest value, None where there is none.
+        open_high: Whether `high` itself is already too much.
+        choices: The names it can take, () where it is no name.
+        source: Where the idea or the default comes from.
+    """
+
+    help: str
+    group: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    open_high: bool = False
+    choices: tuple[str, ...] = ()
+    source: str = ""
+
+    @property
+    def bounds(self) -> str:
+        """The bounds in words: "0 to below 1", "at least 1", "any of a, b"."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.low is not None and self.high is not None:
+            return f"{self.low:g} to {'below ' if self.open_high else ''}{self.high:g}"
+        return f"at least {self.low:g}" if self.low is not None else ""
+
+
+def _knob(default: Any, help: str, group: str, **meaning: Any) -> Any:  # noqa: ANN401, A002 - a field of any type
+    return field(default=default, metadata={"knob": Knob(help, group, **meaning)})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what a run becomes: the same recipe on the same machine gives the same weights, bit for bit."""
+
+    # data
+    data: str = _knob("mnist", "A bundled or fetched dataset by name, or a path to images.", "data")
+    image_size: int | None = _knob(
+        None,
+        "Side of the square that images of a folder are resized and cropped to; without it the size they share, else 64.",
+        "data",
+        unit="pixels",
+        low=1,
+        high=4096,
+    )
+    broken: str = _knob(
+        "stop", "What to do about images that cannot be read: name them and stop, or name them and go on without.",
+        "data", choices=("stop", "skip"),
+    )  # fmt: skip
+    validation: float = _knob(
+        0.1,
+        "Share of the training images, equal in every class, held out to choose knobs on; a folder's own validation "
+        "part is used instead.",
+        "data",
+        low=0,
+        high=0.9,
+    )
+    normalise: str = _knob(
+        "z-score", "How pixels are scaled, per channel, by figures taken from the training images alone.",
+        "data", choices=("z-score", "min-max", "decimal", "none"), source="LeCun, Bottou, Orr, Müller 1998, section 4.3",
+    )  # fmt: skip
+    # augmentation
+    rotate: float = _knob(
+        0.0, "Each image is turned by an angle drawn evenly from minus to plus this.", "augmentation",
+        unit="degrees", low=0, high=180, source="Simard, Steinkraus, Platt 2003",
+    )  # fmt: skip
+    shift: float = _knob(
+        0.0, "Each image is moved by up to this share of its side, in each direction.", "augmentation",
+        low=0, high=0.5, source="Simard, Steinkraus, Platt 2003",
+    )  # fmt: skip
+    flip: bool = _knob(False, "Each image is mirrored left to right with probability 1/2.", "augmentation")
+    crop: float = _knob(
+        1.0, "Each image is cut to a random part of at least this share of its area and enlarged again; 1 is off.",
+        "augmentation", low=0.05, high=1, source="Szegedy et al. 2015",
+    )  # fmt: skip
+    mask: float = _knob(
+        0.0, "A random square of this share of each image's area is erased.", "augmentation",
+        low=0, high=0.9, source="Zhong et al. 2017; DeVries and Taylor 2017",
+    )  # fmt: skip
+    # model
+    model: str = _knob("lenet5", "The architecture (see: convoscope models).", "model")
+    model_options: Mapping[str, Any] = field(
+        default_factory=dict,
+        metadata={"knob": Knob("Options of the architecture (see: convoscope models NAME).", "model")},
+    )
+    initialisation: str = _knob(
+        "default", "How weights are drawn at first: the layer's own way, a normal of deviation 0.01, or one of the named.",
+        "model", choices=("default", "normal", "xavier", "kaiming", "orthogonal"),
+        source="Glorot and Bengio 2010; He et al. 2015; Saxe et al. 2014",
+    )  # fmt: skip
+    # training
+    epochs: int | None = _knob(
+        None, "How many times every training image is seen; without it as many as the model's usual number of images "
+        "takes.", "training", unit="epochs", low=0, high=100_000,
+    )  # fmt: skip
+    batch_size: int | None = _knob(
+        None, "Images per step, over all processes together; without it the model's usual, less for a small dataset.",
+        "training", unit="images", low=1, high=1_000_000,
+    )  # fmt: skip
+    seed: int = _knob(
+        0, "Decides the first weights, the held-out part, the order of images, augmentation and dropout.",
+        "training", low=0, high=2**31 - 1,
+    )  # fmt: skip
+    loss: str = _knob(
+        "cross-entropy", "What is made small: cross-entropy, the multi-class hinge with margin 1, or the squared error "
+        "against one-hot labels.", "training", choices=("cross-entropy", "hinge", "squared-error"),
+        source="Weston and Watkins 1999 (hinge)",
+    )  # fmt: skip
+    label_smoothing: float = _knob(
+        0.0, "Share of the target spread evenly over all classes (cross-entropy only).", "training",
+        low=0, high=1, open_high=True, source="Szegedy et al. 2016",
+    )  # fmt: skip
+    l1: float = _knob(0.0, "Adds l1 x the sum of |w| over all weights (not biases) to the loss.", "training", low=0)
+    l2: float = _knob(
+        0.0, "Adds l2/2 x the sum of w squared over all weights (not biases) to the loss.", "training", low=0
+    )
+    clip: float = _knob(
+        0.0, "Greatest length of the whole gradient; a longer one is scaled down to it; 0 is off.", "training",
+        low=0, source="Pascanu, Mikolov, Bengio 2013",
+    )  # fmt: skip
+    ema: float = _knob(
+        0.0, "Keep in each step of a running average of the weights, which is then judged and saved; 0 is off.",
+        "training", low=0, high=1, open_high=True, source="Polyak and Juditsky 1992",
+    )  # fmt: skip
+    patience: int = _knob(
+        0, "Stop after this many epochs without a better validation loss and keep the best weights; 0 is off.",
+        "training", unit="epochs", low=0,
+    )  # fmt: skip
+    flat_epochs: int = _knob(
+        2, "Stop after this many epochs at chance accuracy, since nothing is being learnt; 0 never stops.",
+        "training", unit="epochs", low=0,
+    )  # fmt: skip
+    # optimiser
+    optimiser: str = _knob(
+        "adamw", "The rule that turns gradients into steps; muon moves matrices and kernels, AdamW the rest.",
+        "optimiser", choices=("sgd", "momentum", "nesterov", "adam", "adamw", "muon"),
+        source="Kingma and Ba 2015; Loshchilov and Hutter 2019; Jordan et al. 2024",
+    )  # fmt: skip
+    lr: float = _knob(0.001, "Learning rate at the schedule's peak.", "optimiser", low=0, high=1000)
+    momentum: float = _knob(
+        0.9, "Share of the last step kept (momentum, nesterov); muon uses 0.95 unless this is given.", "optimiser",
+        low=0, high=1, open_high=True, source="Polyak 1964; Nesterov 1983",
+    )  # fmt: skip
+    weight_decay: float = _knob(
+        0.0, "Shrinks weights by lr x this in each step; for sgd, momentum, nesterov and adam it is added to the "
+        "gradient instead.", "optimiser", low=0, high=10, source="Loshchilov and Hutter 2019",
+    )  # fmt: skip
+    schedule: str = _knob(
+        "cosine", "How the learning rate goes after the warm-up: it stays, falls in steps, along a cosine, or straight "
+        "to 0.", "optimiser", choices=("constant", "step", "cosine", "triangular"),
+        source="Smith 2017; Loshchilov and Hutter 2017",
+    )  # fmt: skip
+    warmup: float = _knob(
+        0.05, "Share of all steps in which the learning rate rises evenly from 0 to its peak.", "optimiser",
+        low=0, high=1, open_high=True, source="Goyal et al. 2017",
+    )  # fmt: skip
+    decay: float = _knob(0.1, "What the step schedule multiplies the learning rate by.", "optimiser", low=0, high=1)
+    decay_every: float = _knob(
+        1 / 3, "After which share of the steps, again and again, the step schedule does so.", "optimiser",
+        low=0.001, high=1,
+    )  # fmt: skip
+    # machine
+    device: str = _knob("auto", "Where to compute: a GPU where there is one, else the CPU.", "machine",
+                        choices=("auto", "cpu", "cuda", "mps"))  # fmt: skip
+    precision: str = _knob(
+        "auto", "Number format of forward and backward; auto takes bfloat16 only where it is measured to be faster.",
+        "machine", choices=("auto", "float32", "bfloat16"),
+    )  # fmt: skip
+    memory_format: str = _knob(
+        "auto", "Order of image axes in memory; auto takes the faster as measured.", "machine",
+        choices=("auto", "contiguous", "channels-last"),
+    )  # fmt: skip
+    shards: int = _knob(
+        0, "Equal parts each batch is cut into, computed side by side and summed; part of the arithmetic, so the same "
+        "number gives the same bits on any number of free cores; 0 is measured.", "machine", low=0, high=1024,
+    )  # fmt: skip
+    threads: int = _knob(
+        0, "Threads inside one operation; 0 is measured (1 wherever the batch is cut into shards).", "machine",
+        low=0, high=1024,
+    )  # fmt: skip
+    # keeping
+    snapshots: int = _knob(
+        12, "Snapshots of the weights in the first epoch, spaced so that each is a like multiple later; then one an "
+        "epoch.", "keeping", low=0, high=1000,
+    )  # fmt: skip
+    keep: str = _knob(
+        "all", "Which snapshots stay when newer ones are saved: all, those at the end of epochs, or the last alone.",
+        "keeping", choices=("all", "epochs", "last"),
+    )  # fmt: skip
+    save_seconds: float = _knob(
+        30.0, "Training time that a crash may cost at most: a checkpoint is saved whenever this has passed since the "
+        "last.", "keeping", unit="seconds", low=0.01,
+    )  # fmt: skip
+    statistics_every: int = _knob(
+        50, "Every so many steps the size of each parameter, its gradient and its update are recorded; 0 never.",
+        "keeping", unit="steps", low=0,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        for name, knob in knobs().items():
+            _check(name, getattr(self, name), knob)
+        if self.label_smoothing and self.loss != "cross-entropy":
+            raise RecipeError(
+                f"label_smoothing {self.label_smoothing} was asked with the {self.loss} loss; it spreads the target of "
+                "cross-entropy only.",
+                hint="Use --loss cross-entropy or --label-smoothing 0.",
+            )
+        if self.patience and self.validation == 0:
+            raise RecipeError(
+                f"patience {self.patience} was asked with no validation part; early stopping watches the validation "
+                "loss.",
+                hint="Use --validation 0.1 or --patience 0.",
+            )
+
+    def settled(self, n_train: int, *, n_seen: int, batch_size: int) -> Recipe:
+        """The recipe with `epochs` and `batch_size` decided where they were left open.
+
+        Args:
+            n_train: Training images.
+            n_seen: Images, repeats counted, that the model usually sees.
+            batch_size: The model's usual batch size. A small dataset gets a smaller power of two, so that an epoch has
+                twenty steps, but not under 16.
+        """
+        fitting = 2 ** max(4, math.floor(math.log2(max(1, n_train / 20))))
+        return dataclasses.replace(
+            self,
+            epochs=min(_MOST_EPOCHS, max(1, round(n_seen / n_train))) if self.epochs is None else self.epochs,
+            batch_size=min(batch_size, fitting) if self.batch_size is None else self.batch_size,
+        )
+
+    def counts(self) -> tuple[int, int]:
+        """(epochs, batch size); raises RecipeError where they have been left open (see `settled`)."""
+        if self.epochs is None or self.batch_size is None:
+            raise RecipeError(
+                "The loop needs the number of epochs and the batch size, and the recipe leaves them open.",
+                hint="Give both, or use recipe.settled(n_train, n_seen=..., batch_size=...).",
+            )
+        return self.epochs, self.batch_size
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, ready for JSON."""
+        return {**dataclasses.asdict(self), "model_options": dict(self.model_options)}
+
+
+def knobs() -> dict[str, Knob]:
+    """The knob of every field, in the order of the record."""
+    return {item.name: item.metadata["knob"] for item in dataclasses.fields(Recipe)}
+
+
+def from_dict(values: Mapping[str, Any]) -> Recipe:
+    """The recipe with these fields; raises RecipeError for a name the recipe does not have."""
+    for name in values:
+        if name not in knobs():
+            raise RecipeError(
+                f"The recipe has no knob {name!r}.",
+                hint="It may come from a newer version; see: convoscope train --help.",
+            )
+    return Recipe(**values)
+
+
+def _check(name: str, value: Any, knob: Knob) -> None:  # noqa: ANN401 - a field of any type
+    kind = get_type_hints(Recipe)[name]
+    if value is None and type(None) in getattr(kind, "__args__", ()):
+        return
+    shown = name.replace("_", "-")
+    if knob.choices and value not in knob.choices:
+        raise RecipeError(f"{shown} was given {value!r}; it is {knob.bounds}.")
+    if knob.low is None or isinstance(value, str):
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or (kind is int and not isinstance(value, int)):
+        raise RecipeError(f"{shown} was given {value!r}; it is a {'whole ' if kind is int else ''}number.")
+    above = knob.high is not None and (value >= knob.high if knob.open_high else value > knob.high)
+    if not math.isfinite(value) or value < knob.low or above:
+        unit = f" {knob.unit}" if knob.unit else ""
+        raise RecipeError(f"{shown} was given {value}; it must be {knob.bounds}{unit}.")
