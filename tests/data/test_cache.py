@@ -44,30 +44,31 @@ class Handler(http.server.BaseHTTPRequestHandler):
         name = self.path.removeprefix("/")
         self.server.asked.append((name, self.headers.get("Range", "")))
         if self.server.statuses:
-            return self.send_error(self.server.statuses.pop(0))
-        if name == "elsewhere":
-            self.send_response(302)
-            self.send_header("Location", "ftp://127.0.0.1/a.gz")
-            return self.end_headers()
-        if name not in self.server.files:
-            return self.send_error(404)
-        body, start = self.server.files[name], 0
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if asked and self.server.ranges:
-            start = int(asked[1])
-            if start >= len(body):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(body)}")
-                self.send_header("Content-Length", "0")
-                return self.end_headers()
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            self.send_error(self.server.statuses.pop(0))
+        elif name == "elsewhere":
+            self.answer(302, b"", "Location", "ftp://127.0.0.1/a.gz")
+        elif name not in self.server.files:
+            self.send_error(404)
         else:
-            self.send_response(200)
-        self.send_header("Content-Length", str(len(body) - start))
-        self.end_headers()
+            self.send_file(name, self.server.files[name])
+
+    def send_file(self, name: str, body: bytes) -> None:
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         n = self.server.cuts.pop(0) if self.server.cuts and name == "a.gz" else len(body)
-        self.wfile.write(body[start : start + n])
+        if not asked or not self.server.ranges:
+            self.answer(200, body, n=n)
+        elif int(asked[1]) >= len(body):
+            self.answer(416, b"", "Content-Range", f"bytes */{len(body)}")
+        else:
+            start = int(asked[1])
+            self.answer(206, body[start:], "Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}", n)
+
+    def answer(self, status: int, body: bytes, header: str = "X-None", value: str = "", n: int | None = None) -> None:
+        self.send_response(status)
+        self.send_header(header, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:n])
 
 
 @pytest.fixture
@@ -213,7 +214,7 @@ def test_only_http_is_spoken(url: str, tmp_path: Path) -> None:
 
 
 def test_no_redirect_leads_to_another_kind_of_address(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="unknown url type: ftp|after 5 attempts"):
+    with pytest.raises(DownloadError, match=r"unknown url type: ftp|after 5 attempts"):
         download.download(server.url("elsewhere"), tmp_path / "x", n_bytes=1)
     assert not (tmp_path / "x").exists()
 
@@ -307,7 +308,12 @@ def test_a_second_process_waits_and_then_finds_the_files(kept: Path, server: Ser
     done = threading.Event()
     with kept.with_name("small.lock").open("ab") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        thread = threading.Thread(target=lambda: (cache.get("small"), done.set()))
+
+        def second() -> None:
+            cache.get("small")
+            done.set()
+
+        thread = threading.Thread(target=second)
         thread.start()
         assert not done.wait(0.3)
         assert server.asked == []
@@ -325,10 +331,11 @@ def test_a_cache_that_cannot_be_made_is_one_sentence(tmp_path: Path, monkeypatch
 
 
 def test_a_full_disk_is_told_and_the_part_is_kept(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    class Full(io.BytesIO):
+        def write(self, *_: object) -> int:
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(download.Path, "open", full)
+    monkeypatch.setattr(download, "_open", lambda *_: Full())
     with pytest.raises(StorageError, match="No space left"):
         cache.get("small")
 

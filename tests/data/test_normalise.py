@@ -70,7 +70,7 @@ def test_it_survives_json() -> None:
         {"method": "z-score", "offset": [float("nan")], "scale": [1]},
     ],
 )
-def test_a_damaged_record_is_refused(record: dict) -> None:
+def test_a_damaged_record_is_refused(record: dict[str, object]) -> None:
     with pytest.raises(DataError, match="normalisation"):
         Normalisation.from_dict(record)
 

@@ -93,8 +93,8 @@ def test_what_is_neither_a_name_nor_a_path(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "data.zip").write_text("")
     with pytest.raises(DataError, match="is a file; a dataset is a folder"):
         open_data("data.zip")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="0 folders"):
-        (tmp_path / "empty").mkdir()
         open_data("empty")
 
 

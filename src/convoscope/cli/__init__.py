@@ -2,41 +2,68 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
-from convoscope.errors import ConvoscopeError, MissingPackage
+from convoscope.errors import ConvoscopeError, InputError, MissingPackage
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_MISUSED = 2  # a command line that cannot be read, as shells have it
+
+
+class UsageError(InputError):
+    """A command line that cannot be read: no such command or option, or a value of another kind."""
 
 
 def main() -> None:
     """Runs the command line; an error is its message and its hint, and a non-zero exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is escaped, and stops nothing
+            stream.reconfigure(errors="backslashreplace")
     try:
-        try:
-            from convoscope.cli.app import app
-        except ModuleNotFoundError as error:
-            if error.name not in {"typer", "rich"}:
-                raise
-            raise MissingPackage(
-                f"The command line needs the package {error.name}, which is not installed.",
-                hint=f"Install it with: pip install {error.name}",
-            ) from None
-        app()
+        code = _run()
+        sys.stdout.flush()
     except ConvoscopeError as error:
+        code = _MISUSED if isinstance(error, UsageError) else 1
         _tell(error)
-        sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        code = _INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        code = 1
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The exit code of the command that was asked for."""
+    try:
+        import typer
+
+        from convoscope.cli.app import app
+    except ModuleNotFoundError as error:
+        if error.name not in {"typer", "rich"}:
+            raise
+        raise MissingPackage(
+            f"The command line needs the package {error.name}, which is not installed.",
+            hint=f"Install it with: pip install {error.name}",
+        ) from None
+    misuse = typer.BadParameter.__mro__[1]  # click's UsageError, which lies elsewhere from one typer to the next
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
+    try:
+        return app(prog_name="convoscope", standalone_mode=False) or 0
+    except misuse as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "convoscope"
+        message = error.format_message().strip()  # type: ignore[attr-defined]
+        raise UsageError(
+            message if message.endswith((".", "?", "!")) else f"{message}.", hint=f"See: {command} --help"
+        ) from None
 
 
 def _tell(error: ConvoscopeError) -> None:
     if "--json" in sys.argv:
-        import json
-
         body = {"event": "error", "error": type(error).__name__, "message": error.message, "hint": error.hint}
         print(json.dumps(body, ensure_ascii=False), flush=True)  # noqa: T201 - this is the door
     print(f"convoscope: {error.message}", file=sys.stderr)  # noqa: T201

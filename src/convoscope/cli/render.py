@@ -144,10 +144,10 @@ def runs(rows: list[dict[str, Any]], folder: Path) -> None:
     table = _table("run", "model", "data", "state", "steps", "test accuracy", "validation", "seconds", "started")
     for row in rows:
         steps = f"{row.get('step', 0)}/{row['n_steps']}" if row.get("n_steps") else str(row.get("step", ""))
-        table.add_row(
-            row["name"], row.get("model", ""), row.get("data", ""), row["state"], steps, _share(row.get("test_accuracy")),
-            _share(row.get("validation_accuracy")), _number(row.get("training_seconds"), ".1f"), row.get("started") or "",
-        )  # fmt: skip
+        figures = (_share(row.get("test_accuracy")), _share(row.get("validation_accuracy")))
+        seconds, started = _number(row.get("training_seconds"), ".1f"), row.get("started") or ""
+        what = (row["name"], row.get("model", ""), row.get("data", ""), row["state"])
+        table.add_row(*what, steps, *figures, seconds, started)
     _console().print(table)
 
 
@@ -185,9 +185,9 @@ def evaluation(facts: dict[str, Any]) -> None:
     """The figures of a judgement."""
     console = _console()
     console.print(
-        f"[bold]accuracy {facts['accuracy']:.4f}[/] on {facts['n']:,} {facts['split']} images of {escape(facts['data'])} "
-        f"(95 %: {facts['accuracy_95_low']:.4f} to {facts['accuracy_95_high']:.4f}; always the most frequent class: "
-        f"{facts['majority_accuracy']:.4f}), loss {facts['loss']:.4f}"
+        f"[bold]accuracy {facts['accuracy']:.4f}[/] on {facts['n']:,} {facts['split']} images of "
+        f"{escape(facts['data'])} (95 %: {facts['accuracy_95_low']:.4f} to {facts['accuracy_95_high']:.4f}; always the "
+        f"most frequent class: {facts['majority_accuracy']:.4f}), loss {facts['loss']:.4f}"
     )
     table = _table("class", "images", "precision", "recall", "F1")
     for row in facts["per_class"]:
@@ -251,15 +251,16 @@ def datasets(rows: list[dict[str, str]]) -> None:
 def dataset(facts: dict[str, Any]) -> None:
     """What a dataset holds."""
     console = _console()
-    shape = " x ".join(map(str, facts["shape"]))
+    shape = " x ".join(str(facts["shape"][axis]) for axis in ("channels", "height", "width"))
     console.print(
-        f"[bold]{escape(facts['source'])}[/]: images of {shape} (channels x height x width), fingerprint {facts['fingerprint'][:16]}"
+        f"[bold]{escape(facts['name'])}[/]: images of {shape} (channels x height x width), "
+        f"fingerprint {facts['fingerprint'][:16]}"
     )
     parts = list(facts["splits"])
     table = _table("class", *parts)
     for k, name in enumerate(facts["class_names"]):
-        table.add_row(name, *(str(facts["splits"][part]["counts"][k]) for part in parts))
-    table.add_row("[bold]all[/]", *(f"[bold]{facts['splits'][part]['n']:,}[/]" for part in parts))
+        table.add_row(name, *(str(facts["splits"][part]["n_per_class"][k]) for part in parts))
+    table.add_row("[bold]all[/]", *(f"[bold]{facts['splits'][part]['n_images']:,}[/]" for part in parts))
     console.print(table)
     for row in facts["findings"]:
         console.print(f"[yellow]{escape(row['message'])}[/] {escape(row['hint'])}")

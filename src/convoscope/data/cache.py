@@ -28,9 +28,14 @@ _DOWNLOADS = 2  # whole downloads of one file: the second where a resumed one tu
 
 
 def cache_folder() -> Path:
-    """Where datasets are kept: $CONVOSCOPE_CACHE, else `datasets` in the user's cache folder."""
+    """Where all that can be had again is kept: $CONVOSCOPE_CACHE, else `convoscope` in the user's cache folder."""
     given = os.environ.get("CONVOSCOPE_CACHE")
-    return Path(given).expanduser() if given else Path(platformdirs.user_cache_path("convoscope", False)) / "datasets"
+    return Path(given).expanduser() if given else Path(platformdirs.user_cache_path("convoscope", False))
+
+
+def datasets_folder() -> Path:
+    """Where datasets are kept: `datasets` in the cache."""
+    return cache_folder() / "datasets"
 
 
 def locate(name: str) -> Path | None:
@@ -39,7 +44,7 @@ def locate(name: str) -> Path | None:
     Raises UnknownName for a name that is none of `REMOTES`.
     """
     remote = REMOTES[name]
-    kept = cache_folder() / name
+    kept = datasets_folder() / name
     if remote.files_in(kept):
         return kept
     return next((place for place in remote.places if remote.files_in(place)), None)
@@ -60,7 +65,7 @@ def get(name: str, *, source: str | Path | None = None, progress: Progress | Non
         StorageError: The cache cannot be written.
     """
     remote = REMOTES[name]
-    kept = cache_folder() / name
+    kept = datasets_folder() / name
     with _storage(kept.parent), _lock(kept.with_name(f"{name}.lock")):
         if source is None:
             if remote.files_in(kept):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
@@ -141,7 +142,7 @@ def _check_twins(parts: dict[str, Dataset]) -> Iterator[DataFinding]:
             yield DataFinding(
                 "image-repeated",
                 f"Images that {split} has more than once ({len(second):,} of {len(dataset):,}): "
-                f"{few(_called(dataset, second))}.",
+                f"{few(_called(dataset, np.sort(second)))}.",
                 "Each copy counts: remove all but one if that is not meant.",
             )
         conflicts = first[dataset.labels[first] != dataset.labels[second]]
@@ -149,7 +150,7 @@ def _check_twins(parts: dict[str, Dataset]) -> Iterator[DataFinding]:
             yield DataFinding(
                 "label-conflict",
                 f"Images of {split} with an equal twin of another class ({len(conflicts):,}): "
-                f"{few(_called(dataset, conflicts))}.",
+                f"{few(_called(dataset, np.sort(conflicts)))}.",
                 "One of each two labels is wrong.",
             )
 
@@ -182,7 +183,7 @@ def _called(dataset: Dataset, index: NDArray[np.int64]) -> list[str]:
 
 def _rows(dataset: Dataset) -> NDArray[np.uint8]:
     """The pixels as (N, C * H * W), without a copy where the images lie together."""
-    return dataset.images.reshape(len(dataset), -1)
+    return dataset.images.reshape(len(dataset), math.prod(dataset.shape))
 
 
 def _row_hashes(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:

@@ -20,7 +20,7 @@ FIRST_WAIT = 1.0  # seconds before the second attempt; each further wait is twic
 _BLOCK = 1 << 18  # bytes
 
 
-class _Again(Exception):  # noqa: N818 - not an error of the program: the reason to try once more
+class _Again(Exception):
     """The line broke, or the server is busy: what is there stays, and another attempt may go on from it."""
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +19,9 @@ from numpy.typing import NDArray
 from convoscope.data.checks import DataFinding, few
 from convoscope.data.dataset import Dataset
 from convoscope.data.image import DecodeError, ImageHeader, ImagePolicy, decode_image, quiet_pillow, read_header
-from convoscope.data.layout import Scan, find_classes
+from convoscope.data.layout import Classes, Scan, find_classes
 from convoscope.errors import BrokenImage, DataError
 
-Broken = Literal["stop", "skip"]
 Progress = Callable[[int, int], None]
 DEFAULT_SIDE = 64  # pixels, where the images differ in size or are large
 LARGEST_COMMON_SIDE = 256  # pixels
@@ -54,7 +52,8 @@ def read_folder(
     folder: str | Path,
     *,
     image_size: int | None = None,
-    broken: Broken = "stop",
+    broken: str = "stop",
+    policy: ImagePolicy | None = None,
     progress: Progress | None = None,
 ) -> FolderData:
     """Every image of a folder, decoded into memory, in natural order of class and file name.
@@ -63,7 +62,8 @@ def read_folder(
         folder: FOLDER/CLASS/IMAGE, or FOLDER/train/CLASS/IMAGE with val/ and test/ beside train/ (any case). Folders
             below a class belong to it.
         image_size: Pixels a side, 1 to 4096; None keeps the size all images share (up to 256 a side), else takes 64.
-        broken: What to do with files that cannot be decoded.
+        broken: What to do with files that cannot be decoded: "stop" or "skip".
+        policy: What every image becomes; a run's own where it is judged on other images. It goes before `image_size`.
         progress: Called with (images done, images in all).
 
     Raises:
@@ -79,19 +79,24 @@ def read_folder(
     scan = Scan(root)
     splits = find_classes(scan)
     class_names = tuple(splits["train"])
-    items = [
+    items = _items(splits, class_names)
+    with quiet_pillow(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        headers = dict(_sort_out(scan, zip(items, pool.map(_header, items), strict=True)))
+        policy = _choose_policy(scan, image_size, list(headers.values()), policy)
+        pixels, good = _decode(scan, pool, list(headers), policy, progress)
+    _report(scan, broken)
+    datasets = {split: _dataset(scan, split, class_names, pixels, good) for split in splits}
+    return FolderData(datasets["train"], datasets.get("validation"), datasets.get("test"), policy, tuple(scan.findings))
+
+
+def _items(splits: dict[str, Classes], class_names: tuple[str, ...]) -> list[_Item]:
+    """Every image file with its split and label: split by split, class by class, in natural order."""
+    return [
         _Item(path, split, label)
         for split, classes in splits.items()
         for label, name in enumerate(class_names)
         for path in classes.get(name, ())
     ]
-    with quiet_pillow(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        headers = dict(_sort_out(scan, zip(items, pool.map(_header, items), strict=True)))
-        policy = _choose_policy(scan, image_size, list(headers.values()))
-        pixels, good = _decode(scan, pool, list(headers), policy, progress)
-    _report(scan, broken)
-    datasets = {split: _dataset(scan, split, class_names, pixels, good) for split in splits}
-    return FolderData(datasets["train"], datasets.get("validation"), datasets.get("test"), policy, tuple(scan.findings))
 
 
 def _header(item: _Item) -> ImageHeader | DecodeError:
@@ -116,8 +121,10 @@ def _sort_out(
             yield item, result
 
 
-def _choose_policy(scan: Scan, image_size: int | None, headers: list[ImageHeader]) -> ImagePolicy:
-    """Grey only where every image is; the size asked, else the one all share, else `DEFAULT_SIDE`.
+def _choose_policy(
+    scan: Scan, image_size: int | None, headers: list[ImageHeader], given: ImagePolicy | None
+) -> ImagePolicy:
+    """The one given; else grey only where every image is, and the size asked, the one all share, or `DEFAULT_SIDE`.
 
     Raises BrokenImage where no image has a header, DataError where the pixels would not fit in memory.
     """
@@ -129,7 +136,7 @@ def _choose_policy(scan: Scan, image_size: int | None, headers: list[ImageHeader
         height = width = image_size
     elif len(sizes) > 1 or max(height, width) > LARGEST_COMMON_SIDE:
         height = width = DEFAULT_SIDE
-    policy = ImagePolicy(1 if all(header.grey for header in headers) else 3, height, width)
+    policy = given or ImagePolicy(1 if all(header.grey for header in headers) else 3, height, width)
     n_bytes, memory = len(headers) * policy.channels * height * width, _memory_bytes()
     if memory and n_bytes > 0.75 * memory:
         raise DataError(
@@ -183,7 +190,7 @@ def _broken(scan: Scan, message: str) -> BrokenImage:
     )
 
 
-def _report(scan: Scan, broken: Broken) -> None:
+def _report(scan: Scan, broken: str) -> None:
     """Turns what was left out into findings; raises BrokenImage where files are broken and `broken` is "stop"."""
     scan.problems.sort(key=lambda problem: str(problem[0]))
     n = len(scan.problems)

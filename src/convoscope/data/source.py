@@ -17,7 +17,7 @@ from convoscope.data.cache import locate
 from convoscope.data.checks import DataFinding, check
 from convoscope.data.cifar import find_cifar, read_cifar
 from convoscope.data.dataset import Dataset, Splits, hold_out
-from convoscope.data.folder import Broken, FolderData, Progress, read_folder
+from convoscope.data.folder import FolderData, Progress, read_folder
 from convoscope.data.idx import find_idx, read_idx_folder
 from convoscope.data.image import ImagePolicy
 from convoscope.data.normalise import histograms, mean_and_deviation
@@ -75,7 +75,8 @@ def open_data(
     validation: float = VALIDATION,
     seed: int = 0,
     image_size: int | None = None,
-    broken: Broken = "stop",
+    broken: str = "stop",
+    policy: ImagePolicy | None = None,
     progress: Progress | None = None,
 ) -> Opened:
     """Finds, reads, splits and checks a dataset.
@@ -88,7 +89,9 @@ def open_data(
             a source's own validation part is used instead where there is one.
         seed: Decides which images are held out.
         image_size: Pixels a side, for image folders; see `read_folder`.
-        broken: What to do with image files that cannot be decoded.
+        broken: What to do with image files that cannot be decoded: "stop" or "skip".
+        policy: What every image must become, for judging a run on other images; image folders are read so, and data
+            of a fixed size must have that size.
         progress: Called with (images done, images in all) while a folder is decoded.
 
     Raises:
@@ -99,7 +102,7 @@ def open_data(
     """
     if not 0 <= validation < 1:
         raise RecipeError(f"validation was asked as {validation}; it is 0 to below 1 (fraction of each class).")
-    found = _read(str(name_or_path), image_size, broken, progress)
+    found = _read(str(name_or_path), image_size, broken, policy, progress)
     if found.validation is None:
         train, held_out = hold_out(found.train, validation, seed)
     else:
@@ -108,10 +111,12 @@ def open_data(
     return Opened(str(name_or_path), splits, found.policy, (*found.findings, *check(splits)))
 
 
-def _read(name: str, image_size: int | None, broken: Broken, progress: Progress | None) -> FolderData:
+def _read(
+    name: str, image_size: int | None, broken: str, policy: ImagePolicy | None, progress: Progress | None
+) -> FolderData:
     """The parts that a name or a path stands for, as its source has them."""
     if name in DATASETS:
-        return _whole(DATASETS[name].read(), image_size)
+        return _whole(DATASETS[name].read(), image_size, policy)
     folder = Path(name).expanduser()
     if not folder.exists():
         raise _nowhere(name, folder)
@@ -121,13 +126,13 @@ def _read(name: str, image_size: int | None, broken: Broken, progress: Progress 
             hint="Unpack it if it is an archive, and point at the folder.",
         )
     if find_idx(folder, "train", "images") or find_idx(folder, "train", "labels"):
-        return _whole(read_idx_folder(folder), image_size)
+        return _whole(read_idx_folder(folder), image_size, policy)
     if find_cifar(folder):
-        return _whole(read_cifar(folder), image_size)
-    return read_folder(folder, image_size=image_size, broken=broken, progress=progress)
+        return _whole(read_cifar(folder), image_size, policy)
+    return read_folder(folder, image_size=image_size, broken=broken, policy=policy, progress=progress)
 
 
-def _whole(pair: Pair, image_size: int | None) -> FolderData:
+def _whole(pair: Pair, image_size: int | None, policy: ImagePolicy | None) -> FolderData:
     """Data of a fixed size as it came; DataError where another size was asked."""
     train, test = pair
     C, H, W = train.shape
@@ -137,7 +142,14 @@ def _whole(pair: Pair, image_size: int | None) -> FolderData:
             f"are resized.",
             hint="Leave the image size out.",
         )
-    return FolderData(train, None, test, ImagePolicy(C, H, W), ())
+    own = ImagePolicy(C, H, W)
+    if policy is not None and policy != own:
+        raise DataError(
+            f"{train.source} has images of {C} x {H} x {W} (channels x height x width), and {policy.channels} x "
+            f"{policy.height} x {policy.width} is needed.",
+            hint="Give images of that size, or a folder of image files, which are resized.",
+        )
+    return FolderData(train, None, test, own, ())
 
 
 def _nowhere(name: str, folder: Path) -> ConvoscopeError:

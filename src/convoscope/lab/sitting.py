@@ -36,7 +36,7 @@ from convoscope.train.recipe import Recipe, from_dict
 
 
 @dataclasses.dataclass(frozen=True)
-class _Ready:
+class Ready:
     """Everything a sitting of training needs."""
 
     opened: Opened
@@ -79,7 +79,7 @@ def train(
         StorageError: the disk refused; what was saved before is intact.
         TrainingFailed: NaN, or nothing learnt at all.
     """
-    ready = _prepare(recipe)
+    ready = prepare(recipe)
     recipe = ready.recipe
     feed = Feed(
         ready.opened.splits.train,
@@ -120,7 +120,7 @@ def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: F
             f"The run {run.name} has finished; there is nothing to go on with.", hint=f"See: convoscope show {run.name}"
         )
     checkpoint, passed_over = run.latest_checkpoint()
-    ready = _prepare(recipe)
+    ready = prepare(recipe)
     promised = run.card("provenance").get("data_fingerprint")
     if ready.opened.fingerprint != promised:
         raise DataError(
@@ -144,7 +144,7 @@ def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: F
         writer.close()
 
 
-def _prepare(recipe: Recipe) -> _Ready:
+def prepare(recipe: Recipe) -> Ready:
     """Opens the data, builds the model with its first weights, and settles what the recipe leaves open."""
     _refuse_what_cannot_learn(recipe)
     opened = data_room.open_data(
@@ -158,7 +158,7 @@ def _prepare(recipe: Recipe) -> _Ready:
     model = build(recipe.model, part.shape, part.n_classes, recipe.model_options)
     initialise(model, recipe.initialisation)
     normalisation = Normalisation.fit(recipe.normalise, part.images)
-    return _Ready(opened, machine.prepare(model), normalisation, recipe, machine)
+    return Ready(opened, machine.prepare(model), normalisation, recipe, machine)
 
 
 def _refuse_what_cannot_learn(recipe: Recipe) -> None:
@@ -171,9 +171,10 @@ def _refuse_what_cannot_learn(recipe: Recipe) -> None:
         )
 
 
-def _loop(
-    ready: _Ready, plan: Plan, checkpoint: Checkpoint | None, should_stop: Callable[[], bool]
+def loop(
+    ready: Ready, plan: Plan, checkpoint: Checkpoint | None, should_stop: Callable[[], bool]
 ) -> Iterator[Event | Checkpoint]:
+    """The loop over what is ready, from its first weights or from a checkpoint."""
     _set_format(ready.model, plan)
     return train_loop(
         ready.model, ready.opened.splits, ready.normalisation, ready.recipe, ready.machine, plan,
@@ -181,20 +182,20 @@ def _loop(
     )  # fmt: skip
 
 
-def _follow(ready: _Ready, plan: Plan, checkpoint: Checkpoint | None, should_stop: Callable[[], bool]) -> None:
+def _follow(ready: Ready, plan: Plan, checkpoint: Checkpoint | None, should_stop: Callable[[], bool]) -> None:
     """What every process but rank 0 does: the same arithmetic, nothing told, nothing written."""
     reason = ""
-    for event in _loop(ready, plan, checkpoint, should_stop):
+    for event in loop(ready, plan, checkpoint, should_stop):
         reason = event.reason if isinstance(event, Trained) else reason
     if reason in {"finished", "early stop"} and ready.opened.splits.test is not None:
         _judge_test(ready, plan)
 
 
 def _sitting(
-    run: Run, writer: Writer, ready: _Ready, plan: Plan, checkpoint: Checkpoint | None,
+    run: Run, writer: Writer, ready: Ready, plan: Plan, checkpoint: Checkpoint | None,
     should_stop: Callable[[], bool], findings: Iterable[Finding],
 ) -> Iterator[Event]:  # fmt: skip
-    """One sitting of a run: trains, then keeps the weights, judges them once on the test part, and writes the report."""
+    """One sitting of a run: trains, keeps the weights, judges them once on the test part, writes the report."""
     opening: list[Event] = [_started(run, ready, plan, checkpoint), *findings]
     for event in opening:
         writer.append(event)
@@ -203,7 +204,7 @@ def _sitting(
     fatal: Finding | None = None
     validation_accuracy = None
     told = []
-    for event in writer.record(_loop(ready, plan, checkpoint, should_stop)):
+    for event in writer.record(loop(ready, plan, checkpoint, should_stop)):
         yield event
         last = event
         if isinstance(event, EpochEnded):
@@ -241,12 +242,12 @@ def _last_validation(run: Run) -> float | None:
     return ends[-1] if ends else None
 
 
-def _judge_test(ready: _Ready, plan: Plan) -> Evaluation:
+def _judge_test(ready: Ready, plan: Plan) -> Evaluation:
     assert ready.opened.splits.test is not None
     return _judge(ready, plan, ready.opened.splits.test, "test")
 
 
-def _judge(ready: _Ready, plan: Plan, part: Dataset, split: str) -> Evaluation:
+def _judge(ready: Ready, plan: Plan, part: Dataset, split: str) -> Evaluation:
     feed = Feed(part, ready.normalisation, ready.machine.device, channels_last=plan.memory_format == "channels-last")
     with workers(plan) as crew:
         return evaluate(
@@ -259,7 +260,7 @@ def _set_format(model: nn.Module, plan: Plan) -> None:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _started(run: Run, ready: _Ready, plan: Plan, checkpoint: Checkpoint | None) -> Started:
+def _started(run: Run, ready: Ready, plan: Plan, checkpoint: Checkpoint | None) -> Started:
     epochs, batch_size = ready.recipe.counts()
     splits = ready.opened.splits
     steps_per_epoch = n_steps_per_epoch(len(splits.train), batch_size)
@@ -272,7 +273,7 @@ def _started(run: Run, ready: _Ready, plan: Plan, checkpoint: Checkpoint | None)
     )  # fmt: skip
 
 
-def _data_card(ready: _Ready) -> dict[str, Any]:
+def _data_card(ready: Ready) -> dict[str, Any]:
     splits = ready.opened.splits
     return {
         "source": splits.train.source,

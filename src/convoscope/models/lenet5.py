@@ -90,6 +90,15 @@ MODELS.add(
         taught="Local receptive fields and shared weights beat hand-made features, trained end to end by gradients.",
         year=1998,
         paper="LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition",
-        recipe={},
+        recipe={
+            "optimiser": "muon",
+            "lr": 0.03,
+            "weight_decay": 0.01,
+            "schedule": "triangular",
+            "warmup": 0.25,
+            "label_smoothing": 0.1,
+        },
+        n_seen=108_000,
+        batch_size=512,
     ),
 )

@@ -90,23 +90,21 @@ def smoothing_window(n_steps: int) -> int:
 def smooth(values: Floats, window: int) -> Floats:
     """Returns the mean of each value's `window` neighbours, shape (n,); values that are not finite are left out."""
     finite = np.isfinite(values)
-    half = window // 2
     sums = np.concatenate([[0.0], np.cumsum(np.where(finite, values, 0.0))])
     counts = np.concatenate([[0], np.cumsum(finite)])
-    start = np.maximum(np.arange(len(values)) - half, 0)
-    stop = np.minimum(np.arange(len(values)) + half + 1, len(values))
+    start = np.maximum(np.arange(len(values)) - window // 2, 0)
+    stop = np.minimum(np.arange(len(values)) + window // 2 + 1, len(values))
     with np.errstate(invalid="ignore"):  # no finite neighbour: 0 / 0 is the nan that is meant
         means: Floats = (sums[stop] - sums[start]) / (counts[stop] - counts[start])
     return means
 
 
-def envelope(x: Floats, y: Floats, n_buckets: int = MAX_BUCKETS) -> tuple[Floats, Floats, Floats]:
-    """Returns bucket centres and the least and greatest y of each bucket, so that no spike is lost by thinning."""
-    edges = np.linspace(0, len(x), min(n_buckets, len(x)) + 1).astype(int)[:-1]
+def envelope(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+    """Returns bucket starts and the least and greatest y of each bucket, so that no spike is lost by thinning."""
+    edges = np.linspace(0, len(x), min(MAX_BUCKETS, len(x)) + 1).astype(int)[:-1]
     low = np.minimum.reduceat(np.where(np.isfinite(y), y, np.inf), edges)
     high = np.maximum.reduceat(np.where(np.isfinite(y), y, -np.inf), edges)
-    empty = low > high
-    return x[edges], np.where(empty, np.nan, low), np.where(empty, np.nan, high)
+    return x[edges], np.where(low > high, np.nan, low), np.where(low > high, np.nan, high)
 
 
 def confusion(counts: NDArray[np.int64], names: Sequence[str], theme: Theme, *, words: bool) -> bytes:
@@ -115,7 +113,7 @@ def confusion(counts: NDArray[np.int64], names: Sequence[str], theme: Theme, *, 
     Without `words` it has no axis names, class names or title: a page writes its own.
     """
     K = len(counts)
-    side = min(11.0, 5.6 + 0.16 * min(K, MAX_NAMED)) if words else 5.2
+    side = min(9.5, 5.6 + 0.16 * K) if words else 5.2
     figure = _figure(side, side, theme)
     axes = figure.subplots()
     axes.imshow(_confusion_pixels(counts, theme), interpolation="nearest", extent=(-0.5, K - 0.5, K - 0.5, -0.5))
@@ -148,18 +146,17 @@ def hardest(images: Sequence[HardImage], names: Sequence[str]) -> bytes:
     shown, theme = images[:MAX_HARDEST], LIGHT
     columns = min(6, max(3, len(shown)))
     rows = max(1, math.ceil(len(shown) / columns))
-    figure = _figure(1.55 * columns, 1.95 * rows + 0.2, theme)
-    labels, families, numbered = drawable(names, 9)
+    figure = _figure(1.55 * columns, 2.05 * rows + 0.2, theme)
+    labels, families, numbered = drawable(names, 17)
     for index, image in enumerate(shown):
         axes = figure.add_subplot(rows, columns, index + 1, frameon=False, xticks=[], yticks=[])
         axes.imshow(to_rgb(image.image), interpolation="nearest" if max(image.image.shape) <= 64 else "antialiased")
         colour = theme.blue if image.truth == image.predicted else theme.orange
-        axes.set_title(
-            f"{labels[image.truth]} → {labels[image.predicted]}", parse_math=False, **_words(9.5, colour, families)
-        )
+        arrow = " →" if len(labels[image.truth] + labels[image.predicted]) < 12 else "\n→"
+        pair = f"{labels[image.truth]}{arrow} {labels[image.predicted]}"
+        axes.set_title(pair, parse_math=False, pad=4, **_words(8.5, colour, families))
         numbers = f"{image.truth_probability:.2f} → {image.probability:.2f}   loss {image.loss:.2f}"
-        place: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "top"}
-        axes.text(0.5, -0.04, numbers, **_words(6.6, theme.ink, _MONO), **place)
+        axes.text(0.5, -0.04, numbers, transform=axes.transAxes, ha="center", va="top", **_words(6.6, theme.ink, _MONO))
     if numbered or not shown:
         _note(figure, theme, _NUMBERED if shown else "There are no images to show.")
     return _png(figure)
@@ -173,7 +170,8 @@ def filters(weights: NDArray[np.float32], name: str) -> bytes:
     pictures, limit, theme = filter_pixels(weights), filter_limit(weights), LIGHT
     columns = min(8, max(3, len(pictures)))
     rows = math.ceil(len(pictures) / columns)
-    figure = _figure(1.05 * columns, 1.2 * rows + 0.65, theme)
+    ratio = pictures[0].shape[0] / pictures[0].shape[1]
+    figure = _figure(1.05 * columns, (1.05 * ratio + 0.15) * rows + 0.75, theme)
     for index, picture in enumerate(pictures):
         axes = figure.add_subplot(rows, columns, index + 1, frameon=False, xticks=[], yticks=[])
         axes.imshow(picture, interpolation="nearest")
@@ -202,7 +200,7 @@ def filter_pixels(weights: NDArray[np.float32]) -> list[Pixels]:
     A weight of 0 is near-white in the diverging scale and mid-grey in the composite. Weights that are not finite are
     drawn as 0; the findings name them.
     """
-    scaled = np.nan_to_num(weights[:MAX_FILTERS], nan=0, posinf=0, neginf=0) / filter_limit(weights)
+    scaled = np.where(np.isfinite(weights), weights, 0)[:MAX_FILTERS] / filter_limit(weights)
     if weights.shape[1] == 3:
         return [_ramp(one.transpose(1, 2, 0), GREYS, -1)[..., 0] for one in scaled]
     return [_mosaic(one[:MAX_CHANNELS]) for one in scaled]
@@ -238,6 +236,7 @@ def drawable(names: Sequence[str], longest: int = 40) -> tuple[list[str], list[s
     """Returns labels that can be drawn, the font families to draw them with, and whether numbers had to stand in.
 
     A glyph that no installed font has would be drawn as a box, with a warning for each: class numbers say more.
+    Labels are cut to `longest` letters, or to half as many of the wide letters of Chinese.
     """
     from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
@@ -245,15 +244,13 @@ def drawable(names: Sequence[str], longest: int = 40) -> tuple[list[str], list[s
         return characters - set(get_font(findfont(FontProperties(family=family))).get_charmap())
 
     labels = [" ".join(name.split()) or str(index) for index, name in enumerate(names)]
-    labels = [label if len(label) <= longest else label[: longest - 1] + "…" for label in labels]
     missing = lacking({ord(character) for label in labels for character in label}, _SANS)
-    if not missing:
-        return labels, [_SANS], False
-    installed = {entry.name for entry in fontManager.ttflist}
-    for family in CJK_FAMILIES:
-        if family in installed and not lacking(missing, family):
-            return labels, [_SANS, family], False
-    return [str(index) for index in range(len(labels))], [_SANS], True
+    installed = {entry.name for entry in fontManager.ttflist} if missing else set()
+    second = [family for family in CJK_FAMILIES if family in installed and not lacking(missing, family)][:1]
+    if missing and not second:
+        return [str(index) for index in range(len(labels))], [_SANS], True
+    n = longest // 2 if second else longest
+    return [label if len(label) <= n else label[: n - 1] + "…" for label in labels], [_SANS, *second], False
 
 
 def _confusion_pixels(counts: NDArray[np.int64], theme: Theme) -> Pixels:
@@ -285,9 +282,8 @@ def _write_counts(axes: Axes, counts: NDArray[np.int64], theme: Theme) -> None:
 
 def _name_classes(figure: Figure, axes: Axes, names: Sequence[str], theme: Theme) -> None:
     labels, families, numbered = drawable(names, 16)
-    turned = 90 if max(map(len, labels)) > 3 else 0
     style = _words(9 if len(names) <= MAX_LABELLED else 7, theme.quiet, families)
-    axes.set_xticks(range(len(names)), labels, rotation=turned, parse_math=False, **style)
+    axes.set_xticks(range(len(names)), labels, rotation=90 * (max(map(len, labels)) > 3), parse_math=False, **style)
     axes.set_yticks(range(len(names)), labels, parse_math=False, **style)
     if numbered:
         _note(figure, theme, _NUMBERED)
@@ -328,9 +324,8 @@ def _calm(facts: ReportFacts, name: str, skip: float = 0) -> Floats:
 
 def _draw_rate(axes: Axes, facts: ReportFacts, theme: Theme) -> None:
     _style(axes, theme, most_ticks=3)
-    step, rate = (np.array(facts.steps.get(name, []), float) for name in ("step", "lr"))
-    if len(step):
-        x, low, high = envelope(step, rate, 2 * MAX_BUCKETS)
+    if facts.steps.get("step"):
+        x, low, high = envelope(np.array(facts.steps["step"], float), np.array(facts.steps["lr"], float))
         axes.plot(x, (low + high) / 2, color=theme.quiet, linewidth=1.4)
     axes.set_ylim(bottom=0)
 
@@ -388,7 +383,6 @@ def _style(axes: Axes, theme: Theme, form: str = "{:.3g}", *, most_ticks: int = 
         axes.yaxis.set_major_locator(MaxNLocator(most_ticks, steps=[1, 2, 2.5, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: form.format(factor * value)))
         axes.grid(axis="y", color=theme.hairline, linewidth=0.7)
-        axes.set_axisbelow(True)
 
 
 def _words(size: float, colour: str, family: str | list[str] = _SANS) -> dict[str, Any]:

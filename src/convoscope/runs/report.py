@@ -87,14 +87,13 @@ PHRASES: dict[str, Phrase] = {
     "more_images": ("{n} more are in the run, not on this page.", "另有 {n} 张在训练记录中，未列于此页。"),
     "hard_alt": ("{name}: truth {truth}, predicted {predicted}", "{name}：真实 {truth}，预测 {predicted}"),
     "filters": ("First layer", "第一层"),
-    "filters_help": ("The filters of {name}: the weights w laid over the image x at every place.",
-                     "{name} 的卷积核：在图像 x 的每个位置上使用的权重 w。"),
+    "filters_help": ("The weights w that {name} lays over the image x.", "{name} 覆在图像 x 上的权重 w。"),
     "filters_signs": ("Purple is negative, green positive.", "紫色为负，绿色为正。"),
     "filters_rgb": ("Red, green and blue weights as one colour; grey is 0.", "红绿蓝权重合为一色；灰色为 0。"),
     "filters_tiles": ("One tile a channel, in reading order.", "每小块为一个通道，按阅读顺序排列。"),
     "shown_of": ("{shown} of {n} filters and {channels} of {C} channels are shown.",
-                 "显示 {n} 个卷积核中的 {shown} 个、{C} 个通道中的 {channels} 个。"),
-    "filter_alt": ("filter {n}", "卷积核 {n}"),
+                 "显示 {n} 个滤波器中的 {shown} 个、{C} 个通道中的 {channels} 个。"),
+    "filter_alt": ("filter {n}", "滤波器 {n}"),
     "findings": ("Findings", "发现"),
     "findings_help": ("What the program noticed, and what to try.", "程序注意到的情况，以及可以尝试的做法。"),
     "no_findings": ("Nothing suspicious was noticed.", "没有发现可疑之处。"),
@@ -108,11 +107,9 @@ PHRASES: dict[str, Phrase] = {
     "fact_data": ("data", "数据"),
     "fact_parameters": ("parameters", "参数量"),
     "fact_training_time": ("training time", "训练用时"),
+    "fact_training_images": ("training images", "训练图像"),
     "fact_epochs": ("epochs", "轮数"),
     "fact_steps": ("steps", "步数"),
-    "fact_device": ("device", "设备"),
-    "fact_optimiser": ("optimiser", "优化器"),
-    "fact_seed": ("seed", "随机种子"),
 }
 # fmt: on
 _RATES = ("precision", "recall", "f1")
@@ -262,12 +259,8 @@ def _confusion(facts: ReportFacts) -> dict[str, str]:
     cells = ((i, j, f"{errors[i, j]:,}", _percent(shares[i, j])) for i, j in worst if errors[i, j])
     rows = [[_escape(names[i]), _escape(names[j]), *numbers] for i, j, *numbers in cells]
     pairs = _table(("truth", "predicted", "images", "share"), rows)
-    largest = figures.largest_error_share(counts)
-    return {
-        "confusion": body,
-        "largest_error": _percent(largest),
-        "pairs": pairs if rows else f'<p class="quiet">{say("no_pairs")}</p>',
-    }
+    pairs = pairs if rows else f'<p class="quiet">{say("no_pairs")}</p>'
+    return {"confusion": body, "largest_error": _percent(figures.largest_error_share(counts)), "pairs": pairs}
 
 
 def _confusion_table(counts: NDArray[np.int64], names: tuple[str, ...]) -> str:
@@ -281,7 +274,7 @@ def _confusion_table(counts: NDArray[np.int64], names: tuple[str, ...]) -> str:
             cells += f'<td{" class=right" if i == j else ""} style="--t:{tint:.3f}">{count or ""}</td>'
         body += f'<tr><th scope="row" title="{_escape(names[i])}">{_escape(names[i])}</th>{cells}</tr>'
     corner = f'<td class="corner">{say("predicted")} →<br>{say("truth")} ↓</td>'
-    wide = " wide" if max(map(len, names)) > 3 else ""
+    wide = " wide" if max(len(name.encode("utf-8", "replace")) for name in names) > 3 else ""
     return f'<div class="scroll"><table class="matrix{wide}"><thead><tr>{corner}{head}</tr></thead>{body}</table></div>'
 
 

@@ -31,7 +31,7 @@ class Machine:
                 f"The device {device} was asked for, and torch finds none on this machine; it finds: {there}.",
                 hint="Use --device auto.",
             )
-        # Accelerate holds one precision for the whole process; bfloat16 is a ceiling here, used where a plan asks for it.
+        # Accelerate holds one precision for the whole process; bfloat16 is a ceiling here, for plans that ask for it.
         self.has_bfloat16 = not torch.cuda.is_available() or device == "cpu" or torch.cuda.is_bf16_supported()
         self._accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if self.has_bfloat16 else "no")
         self.device: torch.device = self._accelerator.device
@@ -53,7 +53,7 @@ class Machine:
         return max(1, here // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
     def autocast(self, precision: str) -> AbstractContextManager[None]:
-        """The context in which forward runs at "float32" or "bfloat16"; RecipeError where the device has no bfloat16."""
+        """The context of a forward pass at "float32" or "bfloat16"; RecipeError where the device has no bfloat16."""
         if precision == "float32":
             return nullcontext()
         if not self.has_bfloat16:

@@ -53,8 +53,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Statistics:
-    """For each parameter at one step: mean and deviation of its values, length of its gradient, and the step's length
-    as a share of the parameter's own (`update_ratio`; about 0.001 is healthy).
+    """What each parameter looked like at one step.
+
+    By name: `mean` and `std` of its values, `gradient_norm`, the length of its gradient, and `update_ratio`, the length
+    of the step as a share of the parameter's own (about 0.001 is healthy).
     """
 
     step: int
@@ -160,7 +162,7 @@ def to_json(event: Event) -> dict[str, Any]:
 
 
 def from_json(line: Mapping[str, Any]) -> Event | None:
-    """The event of a JSON object, or None for one that this version does not know (a newer version's log still opens)."""
+    """The event of a JSON object, or None for one that this version does not know: a newer log still opens."""
     record = _NAMES.get(str(line.get("event")))
     if record is None:
         return None

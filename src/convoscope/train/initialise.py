@@ -44,7 +44,7 @@ def initialise(model: nn.Module, name: str) -> None:
     if draw is None:
         return
     for layer in model.modules():
-        if isinstance(layer, nn.modules.conv._ConvNd | nn.Linear):  # noqa: SLF001 - torch's own base of convolutions
+        if isinstance(layer, nn.modules.conv._ConvNd | nn.Linear):
             draw(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

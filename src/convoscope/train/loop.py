@@ -175,8 +175,8 @@ class _Pace:
 
 
 def _end_epoch(
-    memory: Memory, recipe: Recipe, machine: Machine, plan: Plan, crew: Workers, watched: Feed, splits: Splits, epoch: int,
-    chance: float,
+    memory: Memory, recipe: Recipe, machine: Machine, plan: Plan, crew: Workers, watched: Feed, splits: Splits,
+    epoch: int, chance: float,
 ) -> Iterator[Event]:  # fmt: skip
     """Judges the epoch, and decides whether the run goes on."""
     progress = memory.progress
@@ -223,7 +223,7 @@ def _clip(parameters: list[nn.Parameter], limit: float) -> float:
 
 @torch.no_grad()
 def _average(average: dict[str, Tensor], model: nn.Module, keep: float, step: int) -> None:
-    """Average <- k average + (1 - k) weights; k rises from 2/11 to `keep`, so that the first weights are soon forgotten."""
+    """average <- k average + (1 - k) weights; k rises from 2/11 to `keep`: the first weights are soon forgotten."""
     keep = min(keep, (1 + step) / (10 + step))
     weights = dict(model.named_parameters())
     torch._foreach_lerp_(list(average.values()), [weights[name] for name in average], 1 - keep)
@@ -257,7 +257,8 @@ def _not_finite(step: int, loss: float, recipe: Recipe) -> Finding:
     return Finding(
         "loss-not-finite",
         "fatal",
-        f"The loss became {loss} at step {step}: a value grew past what {recipe.optimiser} at lr {recipe.lr:g} can hold.",
+        f"The loss became {loss} at step {step}: values grew past every bound under {recipe.optimiser} at lr "
+        f"{recipe.lr:g}.",
         f"Try --lr {recipe.lr / 10:g}, --clip 1, or a longer --warmup. What was saved before is intact.",
         step,
     )

@@ -38,7 +38,7 @@ class Evaluation:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """The class of greatest probability, int64 (N,); the first of equals."""
-        return self.probabilities.argmax(axis=1).astype(np.int64)
+        return np.asarray(self.probabilities.argmax(axis=1), np.int64)
 
     @property
     def accuracy(self) -> float:

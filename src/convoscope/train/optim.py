@@ -81,20 +81,20 @@ def _part(kind: Callable[..., torch.optim.Optimizer], named: Named, **settings: 
 
 @OPTIMISERS.register("sgd")
 def sgd(named: Named, recipe: Recipe) -> list[Part]:
-    """W <- w - lr (g + weight_decay w)."""
+    """w <- w - lr (g + weight_decay w)."""
     return [_part(torch.optim.SGD, named, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)]
 
 
 @OPTIMISERS.register("momentum")
 def momentum(named: Named, recipe: Recipe) -> list[Part]:
-    """V <- momentum v + g; w <- w - lr v (Polyak 1964, in torch's form)."""
+    """v <- momentum v + g; w <- w - lr v (Polyak 1964, in torch's form)."""
     settings = {"lr": recipe.lr, "momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "fused": True}
     return [_part(torch.optim.SGD, named, **settings)]
 
 
 @OPTIMISERS.register("nesterov")
 def nesterov(named: Named, recipe: Recipe) -> list[Part]:
-    """V <- momentum v + g; w <- w - lr (g + momentum v) (Nesterov 1983, in torch's form)."""
+    """v <- momentum v + g; w <- w - lr (g + momentum v) (Nesterov 1983, in torch's form)."""
     settings = {"lr": recipe.lr, "momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "fused": True}
     # torch refuses Nesterov without momentum, where it would be plain SGD.
     return [_part(torch.optim.SGD, named, nesterov=recipe.momentum > 0, **settings)]

@@ -62,7 +62,7 @@ class Recipe:
     data: str = _knob("mnist", "A bundled or fetched dataset by name, or a path to images.", "data")
     image_size: int | None = _knob(
         None,
-        "Side of the square that images of a folder are resized and cropped to; without it the size they share, else 64.",
+        "Side of the square a folder's images are resized and cropped to; without it the size they share, else 64.",
         "data",
         unit="pixels",
         low=1,
@@ -82,7 +82,7 @@ class Recipe:
     )
     normalise: str = _knob(
         "z-score", "How pixels are scaled, per channel, by figures taken from the training images alone.",
-        "data", choices=("z-score", "min-max", "decimal", "none"), source="LeCun, Bottou, Orr, Müller 1998, section 4.3",
+        "data", choices=("z-score", "min-max", "decimal", "none"), source="LeCun, Bottou, Orr, Müller 1998",
     )  # fmt: skip
     # augmentation
     rotate: float = _knob(
@@ -109,7 +109,7 @@ class Recipe:
         metadata={"knob": Knob("Options of the architecture (see: convoscope models NAME).", "model")},
     )
     initialisation: str = _knob(
-        "default", "How weights are drawn at first: the layer's own way, a normal of deviation 0.01, or one of the named.",
+        "default", "How weights are drawn at first: each layer's own way, normal with deviation 0.01, or as named.",
         "model", choices=("default", "normal", "xavier", "kaiming", "orthogonal"),
         source="Glorot and Bengio 2010; He et al. 2015; Saxe et al. 2014",
     )  # fmt: skip
@@ -284,16 +284,17 @@ def from_dict(values: Mapping[str, Any]) -> Recipe:
 
 
 def _check(name: str, value: Any, knob: Knob) -> None:  # noqa: ANN401 - a field of any type
-    kind = get_type_hints(Recipe)[name]
-    if value is None and type(None) in getattr(kind, "__args__", ()):
+    kinds = getattr(get_type_hints(Recipe)[name], "__args__", (get_type_hints(Recipe)[name],))
+    if value is None and type(None) in kinds:
         return
+    whole = int in kinds
     shown = name.replace("_", "-")
     if knob.choices and value not in knob.choices:
         raise RecipeError(f"{shown} was given {value!r}; it is {knob.bounds}.")
     if knob.low is None or isinstance(value, str):
         return
-    if isinstance(value, bool) or not isinstance(value, int | float) or (kind is int and not isinstance(value, int)):
-        raise RecipeError(f"{shown} was given {value!r}; it is a {'whole ' if kind is int else ''}number.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or (whole and not isinstance(value, int)):
+        raise RecipeError(f"{shown} was given {value!r}; it is a {'whole ' if whole else ''}number.")
     above = knob.high is not None and (value >= knob.high if knob.open_high else value > knob.high)
     if not math.isfinite(value) or value < knob.low or above:
         unit = f" {knob.unit}" if knob.unit else ""

@@ -1,0 +1,5 @@
+"""`python -m convoscope`: the command line."""
+
+from convoscope.cli import main
+
+main()

@@ -1,0 +1,40 @@
+"""What tests share: a cache of their own, one thread, and a tiny dataset that can be learnt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from convoscope.data import Dataset, Splits
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("CONVOSCOPE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Tests run beside each other and beside other work; two threads an operation would slow both."""
+    torch.set_num_threads(1)
+
+
+def bars(n: int, seed: int = 0, n_classes: int = 4, side: int = 12) -> Dataset:
+    """Noisy images with one bright row band a class: uint8 (n, 1, side, side), easy to learn."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(n_classes, size=n).astype(np.int64)
+    images = generator.integers(0, 60, size=(n, 1, side, side)).astype(np.uint8)
+    height = side // n_classes
+    for image, label in zip(images, labels, strict=True):
+        image[0, label * height : (label + 1) * height] += np.uint8(150)
+    return Dataset(images, labels, tuple(f"bar {k}" for k in range(n_classes)), "bars")
+
+
+@pytest.fixture
+def splits() -> Splits:
+    """200 training, 40 validation and 60 test images of four classes."""
+    return Splits(bars(200, 1), bars(40, 2), bars(60, 3))
