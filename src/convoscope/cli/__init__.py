@@ -9,11 +9,6 @@ import sys
 from convoscope.errors import ConvoscopeError, InputError, MissingPackage
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-_MISUSED = 2  # a command line that cannot be read, as shells have it
-
-
-class UsageError(InputError):
-    """A command line that cannot be read: no such command or option, or a value of another kind."""
 
 
 def main() -> None:
@@ -25,7 +20,7 @@ def main() -> None:
         code = _run()
         sys.stdout.flush()
     except ConvoscopeError as error:
-        code = _MISUSED if isinstance(error, UsageError) else 1
+        code = 1
         _tell(error)
     except KeyboardInterrupt:
         code = _INTERRUPTED
@@ -36,7 +31,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    """The exit code of the command that was asked for."""
+    """Runs the command that was asked for; returns its exit code."""
     try:
         import typer
 
@@ -56,10 +51,8 @@ def _run() -> int:
     except misuse as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "convoscope"
-        message = error.format_message().strip()  # type: ignore[attr-defined]
-        raise UsageError(
-            message if message.endswith((".", "?", "!")) else f"{message}.", hint=f"See: {command} --help"
-        ) from None
+        message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        raise InputError(message if message.endswith("?") else f"{message}.", hint=f"See: {command} --help") from None
 
 
 def _tell(error: ConvoscopeError) -> None:

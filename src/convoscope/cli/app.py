@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -130,7 +129,7 @@ def predict(
 
     rows = list(lab.predict(run, images, runs=runs, top=top, step=step))
     _answer({"run": run, "predictions": rows}, json_lines, lambda: render.predictions(rows))
-    if all(row["error"] for row in rows):
+    if any(row["error"] for row in rows):
         raise typer.Exit(1)
 
 
@@ -190,7 +189,7 @@ def data(
 def _answer(document: Any, as_json: bool, show: Callable[[], None]) -> None:  # noqa: ANN401 - any JSON value
     """Prints the document where JSON was asked for, else shows it."""
     if as_json:
-        typer.echo(json.dumps(document, ensure_ascii=False, default=str))
+        typer.echo(render.as_document(document))
     else:
         show()
 

@@ -31,17 +31,21 @@ def training(events: Iterator[Event], *, as_json: bool) -> Outcome:
     """Shows a run as it goes: a bar in a terminal, lines elsewhere, one JSON object an event for machines."""
     if as_json:
         return _training_json(events)
-    console = Console(highlight=False, soft_wrap=True)
-    return _Board(console).follow(events)
+    return _Board(Console(highlight=False, emoji=False, soft_wrap=True)).follow(events)
 
 
 def _training_json(events: Iterator[Event]) -> Outcome:
     outcome = Outcome()
     for event in events:
-        sys.stdout.write(json.dumps(to_json(event), ensure_ascii=False) + "\n")
+        sys.stdout.write(as_document(to_json(event)) + "\n")
         sys.stdout.flush()
         outcome.stopped = isinstance(event, Trained) and event.reason == "stopped"
     return outcome
+
+
+def as_document(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """The value as JSON on one line that every parser takes: ASCII, and null where a number is not finite."""
+    return json.dumps(json.loads(json.dumps(value, default=str), parse_constant=lambda _: None))
 
 
 class _Board:
@@ -76,11 +80,11 @@ class _Board:
                 elif isinstance(event, EpochEnded):
                     self._epoch(event)
                 elif isinstance(event, Finding) and event.level != "fatal":  # a fatal one comes as the error
-                    self._console.print(f"[yellow]{escape(event.message)}[/] {escape(event.hint)}".rstrip())
+                    self._console.print(f"[yellow]{_word(event.message)}[/] {_word(event.hint)}".rstrip())
                 elif isinstance(event, Trained) and event.reason == "stopped":
                     outcome.stopped = True
                     self._console.print(
-                        f"Stopped at step {event.step}, all saved. Go on with: convoscope resume {self._run}"
+                        f"Stopped at step {event.step}, all saved. Go on with: convoscope resume {_word(self._run)}"
                     )
                 elif isinstance(event, Finished):
                     self._bar.stop()
@@ -94,7 +98,7 @@ class _Board:
             where += f", {event.shards} shards a batch"
         verb = "Going on with" if event.step else "Training"
         self._console.print(
-            f"{verb} {escape(self._run)}: {event.n_parameters:,} parameters, {event.n_train:,} images to learn from, "
+            f"{verb} {_word(self._run)}: {event.n_parameters:,} parameters, {event.n_train:,} images to learn from, "
             f"{event.n_validation:,} to watch, {event.n_steps:,} steps ({where})"
         )
         self._task = self._bar.add_task(
@@ -131,15 +135,15 @@ class _Board:
         say(f"Trained {event.step:,} steps in {event.training_seconds:.1f} s ({event.reason}).")
         if event.test_accuracy is not None:
             say(f"[bold]Test accuracy {event.test_accuracy:.4f}[/] on {event.n_test:,} images never used before.")
-        say(f"Run:    {escape(event.run)}")
+        say(f"Run:    {_word(event.run)}")
         if event.report:
-            say(f"Report: {escape(event.report)}")
+            say(f"Report: {_word(event.report)}")
 
 
 def runs(rows: list[dict[str, Any]], folder: Path) -> None:
     """The table of runs."""
     if not rows:
-        _console().print(f"No runs in {escape(str(folder))} yet. Train one with: convoscope train")
+        _console().print(f"No runs in {_word(folder)} yet. Train one with: convoscope train", soft_wrap=True)
         return
     table = _table("run", "model", "data", "state", "steps", "test accuracy", "validation", "seconds", "started")
     for row in rows:
@@ -147,29 +151,28 @@ def runs(rows: list[dict[str, Any]], folder: Path) -> None:
         figures = (_share(row.get("test_accuracy")), _share(row.get("validation_accuracy")))
         seconds, started = _number(row.get("training_seconds"), ".1f"), row.get("started") or ""
         what = (row["name"], row.get("model", ""), row.get("data", ""), row["state"])
-        table.add_row(*what, steps, *figures, seconds, started)
+        _add_row(table, *what, steps, *figures, seconds, started)
     _console().print(table)
 
 
 def run(facts: dict[str, Any]) -> None:
     """A run whole."""
     console = _console()
-    console.print(f"[bold]{escape(facts['name'])}[/]  {facts['state']}  {escape(facts['folder'])}")
+    console.print(f"[bold]{_word(facts['name'])}[/]  {facts['state']}  {_word(facts['folder'])}", soft_wrap=True)
     for title, document in (("recipe", facts["recipe"]), ("provenance", facts["provenance"]), ("plan", facts["plan"])):
         console.print(f"\n[bold]{title}[/]")
         for key, value in document.items():
-            console.print(f"  {key:<18} {escape(_plain(value))}")
+            console.print(f"  {key:<18} {_word(_plain(value))}")
     if facts["epochs"]:
         table = _table("epoch", "step", "train loss", "train accuracy", "validation loss", "validation accuracy")
         for row in facts["epochs"]:
-            table.add_row(
-                str(row["epoch"]), str(row["step"]), _number(row["train_loss"], ".4f"), _share(row["train_accuracy"]),
-                _number(row["validation_loss"], ".4f"), _share(row["validation_accuracy"]),
-            )  # fmt: skip
+            training = (_number(row["train_loss"], ".4f"), _share(row["train_accuracy"]))
+            watched = (_number(row["validation_loss"], ".4f"), _share(row["validation_accuracy"]))
+            _add_row(table, str(row["epoch"]), str(row["step"]), *training, *watched)
         console.print("")
         console.print(table)
     for row in facts["findings"]:
-        console.print(f"[yellow]{escape(row['message'])}[/] {escape(row['hint'])}")
+        console.print(f"[yellow]{_word(row['message'])}[/] {_word(row['hint'])}")
     steps = [str(row["step"]) for row in facts["checkpoints"]]
     console.print(f"\ncheckpoints at steps {', '.join(steps) or 'none'}")
     if facts["checkpoints_missing"]:
@@ -178,7 +181,7 @@ def run(facts: dict[str, Any]) -> None:
         console.print(f"[bold]test accuracy {facts['test_accuracy']:.4f}[/]")
     for key in ("weights", "report"):
         if facts[key]:
-            console.print(f"{key}: {escape(facts[key])}")
+            console.print(f"{key}: {_word(facts[key])}", soft_wrap=True)
 
 
 def evaluation(facts: dict[str, Any]) -> None:
@@ -186,37 +189,37 @@ def evaluation(facts: dict[str, Any]) -> None:
     console = _console()
     console.print(
         f"[bold]accuracy {facts['accuracy']:.4f}[/] on {facts['n']:,} {facts['split']} images of "
-        f"{escape(facts['data'])} (95 %: {facts['accuracy_95_low']:.4f} to {facts['accuracy_95_high']:.4f}; always the "
+        f"{_word(facts['data'])} (95 %: {facts['accuracy_95_low']:.4f} to {facts['accuracy_95_high']:.4f}; always the "
         f"most frequent class: {facts['majority_accuracy']:.4f}), loss {facts['loss']:.4f}"
     )
     table = _table("class", "images", "precision", "recall", "F1")
     for row in facts["per_class"]:
-        table.add_row(row["name"], str(row["n"]), _share(row["precision"]), _share(row["recall"]), _share(row["f1"]))
+        figures = (_share(row["precision"]), _share(row["recall"]), _share(row["f1"]))
+        _add_row(table, row["name"], str(row["n"]), *figures)
     console.print(table)
     table = _table("hardest", "truth", "predicted", "probability", "loss")
     for row in facts["hardest"]:
-        table.add_row(
-            row["image"], row["truth"], row["predicted"], _share(row["probability"]), _number(row["loss"], ".3f")
-        )
+        figures = (_share(row["probability"]), _number(row["loss"], ".3f"))
+        _add_row(table, row["image"], row["truth"], row["predicted"], *figures)
     console.print(table)
 
 
 def predictions(rows: list[dict[str, Any]]) -> None:
-    """A line for each image."""
-    console = _console()
+    """A line for each image; what is wrong with those that cannot be read goes to stderr."""
+    console, errors = _console(), _console(stderr=True)
     for row in rows:
         if row["error"]:
-            console.print(f"[red]{escape(row['error'])}[/]")
+            errors.print(f"[red]{_word(row['error'])}[/]", soft_wrap=True)
         else:
-            best = "  ".join(f"{escape(entry['class'])} {entry['probability']:.4f}" for entry in row["top"])
-            console.print(f"{escape(row['path'])}: {best}")
+            best = "  ".join(f"{_word(entry['class'])} {entry['probability']:.4f}" for entry in row["top"])
+            console.print(f"{_word(row['path'])}: {best}", soft_wrap=True)
 
 
 def models(rows: list[dict[str, Any]]) -> None:
     """The registry as a table."""
     table = _table("model", "year", "what it is", "what it taught", "paper")
     for row in rows:
-        table.add_row(row["name"], str(row["year"]), row["summary"], row["taught"], row["paper"])
+        _add_row(table, row["name"], str(row["year"]), row["summary"], row["taught"], row["paper"])
     _console().print(table)
 
 
@@ -230,21 +233,19 @@ def model(facts: dict[str, Any]) -> None:
     )
     table = _table("layer", "kind", "output", "parameters")
     for row in facts["layers"]:
-        table.add_row(row["name"], row["kind"], " x ".join(map(str, row["output"])), f"{row['n_parameters']:,}")
+        _add_row(table, row["name"], row["kind"], " x ".join(map(str, row["output"])), f"{row['n_parameters']:,}")
     console.print(table)
     for option in facts["options"]:
-        console.print(
-            f"  --{option['name']:<12} {escape(option['help'])} (default {escape(_plain(option['default']))})"
-        )
+        console.print(f"  --{option['name']:<12} {_word(option['help'])} (default {_word(_plain(option['default']))})")
     if facts["recipe"]:
-        console.print("usual recipe: " + escape(", ".join(f"{k} {_plain(v)}" for k, v in facts["recipe"].items())))
+        console.print("usual recipe: " + _word(", ".join(f"{k} {_plain(v)}" for k, v in facts["recipe"].items())))
 
 
 def datasets(rows: list[dict[str, str]]) -> None:
     """The datasets known by name."""
     table = _table("dataset", "what it is")
     for row in rows:
-        table.add_row(row["name"], row["summary"])
+        _add_row(table, row["name"], row["summary"])
     _console().print(table)
 
 
@@ -253,17 +254,17 @@ def dataset(facts: dict[str, Any]) -> None:
     console = _console()
     shape = " x ".join(str(facts["shape"][axis]) for axis in ("channels", "height", "width"))
     console.print(
-        f"[bold]{escape(facts['name'])}[/]: images of {shape} (channels x height x width), "
+        f"[bold]{_word(facts['name'])}[/]: images of {shape} (channels x height x width), "
         f"fingerprint {facts['fingerprint'][:16]}"
     )
     parts = list(facts["splits"])
     table = _table("class", *parts)
     for k, name in enumerate(facts["class_names"]):
-        table.add_row(name, *(str(facts["splits"][part]["n_per_class"][k]) for part in parts))
+        _add_row(table, name, *(str(facts["splits"][part]["n_per_class"][k]) for part in parts))
     table.add_row("[bold]all[/]", *(f"[bold]{facts['splits'][part]['n_images']:,}[/]" for part in parts))
     console.print(table)
     for row in facts["findings"]:
-        console.print(f"[yellow]{escape(row['message'])}[/] {escape(row['hint'])}")
+        console.print(f"[yellow]{_word(row['message'])}[/] {_word(row['hint'])}")
 
 
 @contextmanager
@@ -278,14 +279,14 @@ def download(name: str, *, as_json: bool) -> Iterator[Callable[[int, int], None]
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=as_json or not console.is_terminal) as bar:
-        task = bar.add_task(name, total=None)
+        task = bar.add_task(_word(name), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(highlight=False, emoji=False, stderr=stderr)
     if not console.is_terminal:
-        console.width = 200  # a file has no edge to wrap at
+        console.width = 10_000  # a file has no edge to wrap at
     return console
 
 
@@ -294,6 +295,15 @@ def _table(*columns: str) -> Table:
     for name in columns:
         table.add_column(name, overflow="fold")
     return table
+
+
+def _add_row(table: Table, *cells: str) -> None:
+    table.add_row(*map(_word, cells))
+
+
+def _word(text: object) -> str:
+    """Text from outside as markup that prints it literally: no brackets are read, control characters show escaped."""
+    return escape("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)))
 
 
 def _share(value: float | None) -> str:

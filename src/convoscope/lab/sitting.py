@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from convoscope.train.initialise import initialise
 from convoscope.train.loop import n_steps_per_epoch
 from convoscope.train.loop import train as train_loop
 from convoscope.train.metrics import Evaluation
-from convoscope.train.recipe import Recipe, from_dict
+from convoscope.train.recipe import Recipe, from_dict, knobs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,17 @@ def make_recipe(given: Mapping[str, Any]) -> Recipe:
 
 
 def read_options(model: str, given: Mapping[str, str]) -> dict[str, object]:
-    """Options of a model typed as text, in their own types; raises RecipeError for one that it does not have."""
+    """Options of a model typed as text, in their own types; RecipeError, with the near names, for one it does not have."""
+    known = [item.name for item in dataclasses.fields(MODELS[model].options)]
+    for name in given:
+        if name not in known:
+            flags = {other.replace("_", "-"): other for other in (*known, *knobs()) if other != "model_options"}
+            near = difflib.get_close_matches(name.replace("_", "-"), flags, n=3, cutoff=0.6)
+            guess = f"Did you mean {' or '.join('--' + flag for flag in near)}? " if near else ""
+            raise RecipeError(
+                f"There is no option --{name.replace('_', '-')}, neither of training nor of {model}.",
+                hint=f"{guess}See: convoscope train --help and convoscope models {model}.",
+            )
     return options_from_text(model, given)
 
 
@@ -267,7 +278,7 @@ def _started(run: Run, ready: Ready, plan: Plan, checkpoint: Checkpoint | None) 
     return Started(
         run=str(run.folder), step=checkpoint.step if checkpoint else 0, n_steps=steps_per_epoch * epochs,
         steps_per_epoch=steps_per_epoch, n_train=len(splits.train), n_validation=len(splits.validation),
-        n_parameters=sum(p.numel() for p in ready.model.parameters()), device=str(ready.machine.device),
+        n_parameters=sum(p.numel() for p in ready.model.parameters()), device=ready.machine.device.type,
         precision=plan.precision, memory_format=plan.memory_format, shards=plan.shards, threads=plan.threads,
         n_processes=ready.machine.n_processes, recorded_at=now(),
     )  # fmt: skip

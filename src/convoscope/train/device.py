@@ -33,7 +33,9 @@ class Machine:
             )
         # Accelerate holds one precision for the whole process; bfloat16 is a ceiling here, for plans that ask for it.
         self.has_bfloat16 = not torch.cuda.is_available() or device == "cpu" or torch.cuda.is_bf16_supported()
-        self._accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if self.has_bfloat16 else "no")
+        # Told to use the CPU, Accelerate joins the processes of a CPU-only machine; left to itself it overlooks them.
+        on_cpu = device == "cpu" or not (present["cuda"] or present["mps"])
+        self._accelerator = Accelerator(cpu=on_cpu, mixed_precision="bf16" if self.has_bfloat16 else "no")
         self.device: torch.device = self._accelerator.device
 
     @property
