@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from typing import Any
 
 from convoscope.errors import ConvoscopeError, InputError, MissingPackage
 
@@ -43,7 +44,8 @@ def _run() -> int:
             f"The command line needs the package {error.name}, which is not installed.",
             hint=f"Install it with: pip install {error.name}",
         ) from None
-    misuse = typer.BadParameter.__mro__[1]  # click's UsageError, which lies elsewhere from one typer to the next
+    # click's UsageError, which lies elsewhere from one typer to the next.
+    misuse: Any = typer.BadParameter.__mro__[1]
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     try:
@@ -51,7 +53,7 @@ def _run() -> int:
     except misuse as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "convoscope"
-        message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        message = error.format_message().rstrip(".")
         raise InputError(message if message.endswith("?") else f"{message}.", hint=f"See: {command} --help") from None
 
 

@@ -199,8 +199,8 @@ def evaluation(facts: dict[str, Any]) -> None:
     console.print(table)
     table = _table("hardest", "truth", "predicted", "probability", "loss")
     for row in facts["hardest"]:
-        figures = (_share(row["probability"]), _number(row["loss"], ".3f"))
-        _add_row(table, row["image"], row["truth"], row["predicted"], *figures)
+        surely = (_share(row["probability"]), _number(row["loss"], ".3f"))
+        _add_row(table, row["image"], row["truth"], row["predicted"], *surely)
     console.print(table)
 
 

@@ -59,7 +59,7 @@ def make_recipe(given: Mapping[str, Any]) -> Recipe:
 
 
 def read_options(model: str, given: Mapping[str, str]) -> dict[str, object]:
-    """Options of a model typed as text, in their own types; RecipeError, with the near names, for one it does not have."""
+    """Options of a model typed as text, in their own types; RecipeError with the near names for one it has not."""
     known = [item.name for item in dataclasses.fields(MODELS[model].options)]
     for name in given:
         if name not in known:
@@ -120,39 +120,55 @@ def train(
 def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Goes on with a run from its newest checkpoint; the finished run has the bits it would have had uninterrupted.
 
+    A run without a checkpoint that can be read starts over, and comes to the same end.
+
     Raises:
-        RunError: no such run, it has finished, another process trains it, or it has no checkpoint that can be read.
+        RunError: no such run, it has finished or failed, another process trains it, or its cards cannot be read.
         DataError: the data are not those the run was started on.
     """
     run = store.find(runs, name)
-    recipe = run.recipe()
-    if run.finished() is not None and run.weights_path.is_file():
-        raise RunError(
-            f"The run {run.name} has finished; there is nothing to go on with.", hint=f"See: convoscope show {run.name}"
-        )
-    checkpoint, passed_over = run.latest_checkpoint()
+    recipe, plan = run.recipe(), run.plan()
+    promised = run.card("provenance", "data_fingerprint")["data_fingerprint"]
+    run.card("data", "source")
+    _refuse_what_has_ended(run)
     ready = prepare(recipe)
-    promised = run.card("provenance").get("data_fingerprint")
     if ready.opened.fingerprint != promised:
         raise DataError(
             f"The images in {recipe.data} are not those the run {run.name} was started on: their fingerprint differs.",
             hint="Bring the same images back, or train a new run.",
         )
-    plan = Plan(**run.card("plan"))
     if ready.machine.rank > 0:
-        _follow(ready, plan, checkpoint, should_stop)
+        _follow(ready, plan, run.latest_checkpoint()[0], should_stop)
         return
-    findings = [
-        Finding(
-            "checkpoint-damaged", "warning", message, f"Going on from step {checkpoint.step} instead.", checkpoint.step
-        )
-        for message in passed_over
-    ]
     writer = Writer(run, recipe.keep)
     try:
+        checkpoint, passed_over = run.latest_checkpoint()
+        step = checkpoint.step if checkpoint else 0
+        instead = f"Going on from step {step} instead." if checkpoint else "Starting over instead."
+        findings = [Finding("checkpoint-damaged", "warning", message, instead, step) for message in passed_over]
+        if checkpoint is None:
+            told = {event.message for event in run.events() if isinstance(event, Finding)}
+            findings += [finding for finding in _data_findings(ready.opened) if finding.message not in told]
         yield from _sitting(run, writer, ready, plan, checkpoint, should_stop, findings)
     finally:
         writer.close()
+
+
+def _refuse_what_has_ended(run: Run) -> None:
+    failure = run.failure()
+    if failure is not None:
+        raise RunError(
+            f"The run {run.name} failed, and would fail again: {failure.message}", hint=f"Train anew. {failure.hint}"
+        )
+    if run.finished() is None:
+        return
+    try:
+        run.load_weights()
+    except RunError:
+        return  # lost or damaged weights are made again from the last checkpoint
+    raise RunError(
+        f"The run {run.name} has finished; there is nothing to go on with.", hint=f"See: convoscope show {run.name}"
+    )
 
 
 def prepare(recipe: Recipe) -> Ready:
@@ -198,64 +214,65 @@ def _follow(ready: Ready, plan: Plan, checkpoint: Checkpoint | None, should_stop
     reason = ""
     for event in loop(ready, plan, checkpoint, should_stop):
         reason = event.reason if isinstance(event, Trained) else reason
-    if reason in {"finished", "early stop"} and ready.opened.splits.test is not None:
-        _judge_test(ready, plan)
+    if reason in {"finished", "early stop"}:
+        _judge_final(ready, plan)
 
 
 def _sitting(
     run: Run, writer: Writer, ready: Ready, plan: Plan, checkpoint: Checkpoint | None,
     should_stop: Callable[[], bool], findings: Iterable[Finding],
 ) -> Iterator[Event]:  # fmt: skip
-    """One sitting of a run: trains, keeps the weights, judges them once on the test part, writes the report."""
+    """One sitting of a run: trains to the end or to a stop, and concludes a run that has come to its end."""
     opening: list[Event] = [_started(run, ready, plan, checkpoint), *findings]
     for event in opening:
         writer.append(event)
         yield event
     last: Event | None = None
     fatal: Finding | None = None
-    validation_accuracy = None
-    told = []
     for event in writer.record(loop(ready, plan, checkpoint, should_stop)):
         yield event
         last = event
-        if isinstance(event, EpochEnded):
-            validation_accuracy = event.validation_accuracy
-        elif isinstance(event, Finding):
-            told.append(event.name)
-            fatal = event if event.level == "fatal" else fatal
+        if isinstance(event, Finding) and event.level == "fatal":
+            fatal = event
     assert isinstance(last, Trained)
-    if last.reason == "failed" and fatal is not None:
-        raise TrainingFailed(fatal.message, hint=fatal.hint)
-    if last.reason == "stopped":
-        return
+    if last.reason == "failed":
+        fatal = fatal or run.failure()  # of an earlier sitting that was killed before it could say so
+        raise TrainingFailed(fatal.message if fatal else "The run failed.", hint=fatal.hint if fatal else "")
+    if last.reason != "stopped":
+        finished = _conclude(run, writer, ready, plan, last)
+        writer.append(finished)
+        yield finished
+
+
+def _conclude(run: Run, writer: Writer, ready: Ready, plan: Plan, last: Trained) -> Finished:
+    """Keeps the final weights and the figures, and writes the report."""
     writer.write_weights(ready.model.state_dict())
-    splits = ready.opened.splits
-    evaluation = _judge_test(ready, plan) if splits.test is not None else None
-    if evaluation is not None:
-        writer.write_evaluation(evaluation.summary())
-    shown, part = (evaluation, splits.test) if evaluation is not None else (None, None)
-    if shown is None and len(splits.validation):
-        shown, part = _judge(ready, plan, splits.validation, "validation"), splits.validation
-    report = write_report(run, shown, part, ready.model) if shown is not None and part is not None else None
-    finished = Finished(
+    judged = _judge_final(ready, plan)
+    report = None
+    if judged is not None:
+        evaluation, part = judged
+        if evaluation.split == "test":
+            writer.write_evaluation(evaluation.summary())
+        report = write_report(run, evaluation, part, ready.model)
+    test = judged[0] if judged is not None and judged[0].split == "test" else None
+    events = run.events()
+    return Finished(
         run=str(run.folder), reason=last.reason, step=last.step, training_seconds=last.seconds,
-        validation_accuracy=validation_accuracy if validation_accuracy is not None else _last_validation(run),
-        test_accuracy=evaluation.accuracy if evaluation else None, test_loss=evaluation.loss if evaluation else None,
-        n_test=evaluation.n if evaluation else 0, weights=str(run.weights_path),
-        report=str(report) if report else None, recorded_at=now(), findings=tuple(told),
+        validation_accuracy=next((e.validation_accuracy for e in reversed(events) if isinstance(e, EpochEnded)), None),
+        test_accuracy=test.accuracy if test else None, test_loss=test.loss if test else None,
+        n_test=test.n if test else 0, weights=str(run.weights_path), report=str(report) if report else None,
+        recorded_at=now(), findings=tuple(event.name for event in events if isinstance(event, Finding)),
     )  # fmt: skip
-    writer.append(finished)
-    yield finished
 
 
-def _last_validation(run: Run) -> float | None:
-    ends = [event.validation_accuracy for event in run.events() if isinstance(event, EpochEnded)]
-    return ends[-1] if ends else None
-
-
-def _judge_test(ready: Ready, plan: Plan) -> Evaluation:
-    assert ready.opened.splits.test is not None
-    return _judge(ready, plan, ready.opened.splits.test, "test")
+def _judge_final(ready: Ready, plan: Plan) -> tuple[Evaluation, Dataset] | None:
+    """The final weights on the test part, else on the validation part, else not at all; on every process alike."""
+    splits = ready.opened.splits
+    if splits.test is not None and len(splits.test):
+        return _judge(ready, plan, splits.test, "test"), splits.test
+    if len(splits.validation):
+        return _judge(ready, plan, splits.validation, "validation"), splits.validation
+    return None
 
 
 def _judge(ready: Ready, plan: Plan, part: Dataset, split: str) -> Evaluation:

@@ -63,10 +63,14 @@ def open_run(name: str, *, runs: Path, step: int | None = None) -> Trainee:
         RunError: no such run, or weights that are missing or damaged.
     """
     run = store.find(runs, name)
-    recipe, card = run.recipe(), run.card("data")
-    class_names = tuple(card["class_names"])
-    policy = ImagePolicy.from_dict(card["policy"])
-    machine, plan = Machine(recipe.device), Plan(**run.card("plan"))
+    recipe, plan, card = run.recipe(), run.plan(), run.card("data", "class_names", "policy", "normalisation")
+    try:
+        class_names = tuple(str(name) for name in card["class_names"])
+        policy = ImagePolicy.from_dict(card["policy"])
+        normalisation = Normalisation.from_dict(card["normalisation"])
+    except (DataError, TypeError):
+        raise run.garbled("data") from None
+    machine = Machine(recipe.device)
     model = build(recipe.model, (policy.channels, policy.height, policy.width), len(class_names), recipe.model_options)
     try:
         model.load_state_dict(run.load_weights(step))
@@ -77,7 +81,6 @@ def open_run(name: str, *, runs: Path, step: int | None = None) -> Trainee:
     model = machine.prepare(model).eval()
     if plan.memory_format == "channels-last":
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    normalisation = Normalisation.from_dict(card["normalisation"])
     return Trainee(run, recipe, model, class_names, policy, normalisation, machine, plan)
 
 

@@ -20,6 +20,8 @@ _REASONS = {
     errno.EACCES: ("permission is denied", "Choose a folder you may write to with --runs."),
     errno.EPERM: ("permission is denied", "Choose a folder you may write to with --runs."),
     errno.ENOENT: ("the folder is gone", "Choose a folder that exists with --runs."),
+    errno.EEXIST: ("a file stands where a folder is needed", "Choose another folder with --runs."),
+    errno.EISDIR: ("a folder stands where a file is needed", "Move it away, then go on with: convoscope resume"),
     errno.ENOTDIR: ("a file stands where a folder is needed", "Choose another folder with --runs."),
 }
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from convoscope.runs.disk import storing
-from convoscope.train.events import Event, Saved, Started, Step, from_json, to_json
+from convoscope.errors import RunError
+from convoscope.runs.disk import storing, sync_folder
+from convoscope.train.events import Event, Finished, Saved, Started, Trained, from_json, to_json
 
 
 def now() -> str:
@@ -25,6 +26,7 @@ class Log:
         self.path = path
         with storing("The log of events", path):
             self._file: BinaryIO = path.open("ab", buffering=0)
+            sync_folder(path.parent)
             self._end_torn_line()
 
     def append(self, event: Event) -> dict[str, Any]:
@@ -53,7 +55,13 @@ class Log:
 
 
 def read_log(path: Path, *, from_line: int = 0) -> Iterator[tuple[int, Event]]:
-    """The events of a log in order with their line numbers (from 0); lines that cannot be read are passed over."""
+    """The events of a log in order with their line numbers (from 0); lines that cannot be read are passed over.
+
+    No log is an empty one.
+
+    Raises:
+        RunError: there is one, and the disk does not give it.
+    """
     try:
         with path.open("rb") as file:
             for number, raw in enumerate(file):
@@ -67,6 +75,8 @@ def read_log(path: Path, *, from_line: int = 0) -> Iterator[tuple[int, Event]]:
                     yield number, event
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise RunError(f"The log {path} cannot be read: {error.strerror}.", hint="Restore it from a copy.") from None
 
 
 def history(path: Path) -> list[Event]:
@@ -81,7 +91,7 @@ def history(path: Path) -> list[Event]:
 
 def _is_beyond(event: Event, step: int) -> bool:
     at = getattr(event, "step", None)
-    if isinstance(event, Started | Saved) or at is None:
+    if isinstance(event, Started | Saved) or not isinstance(at, int):
         return False
     # What ended an earlier sitting (Trained, Finished) no longer holds once the run goes on.
-    return at > step or (at == step and not isinstance(event, Step) and type(event).__name__ in {"Trained", "Finished"})
+    return at > step or (at == step and isinstance(event, Trained | Finished))

@@ -13,10 +13,13 @@ report/             index.html and its figures
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +29,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from convoscope.errors import RunError
+from convoscope.errors import ConvoscopeError, RunError, StorageError
 from convoscope.runs.disk import read_json, storing, sync_folder, write_json, write_whole
 from convoscope.runs.log import Log, history, read_log
 from convoscope.train.checkpoint import MODEL, Checkpoint
-from convoscope.train.events import Event, Finished, Saved, Thinned
+from convoscope.train.events import Event, Finding, Finished, Saved, Thinned, Trained
 from convoscope.train.gradient import Plan
 from convoscope.train.recipe import Recipe, from_dict
 
@@ -41,6 +44,8 @@ except ImportError:  # Windows: two writers are not told apart there
 
 SCHEMA = 1
 _LOCK = "writer.lock"
+_PATIENCE = 10  # tries to take it
+_RESTORE = "Restore the file from a copy, or train again."
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors$")
 
 
@@ -75,20 +80,40 @@ class Run:
         card = read_json(self.folder / "recipe.json", "The recipe of the run")
         if not isinstance(card, dict) or not isinstance(card.get("recipe"), dict):
             raise RunError(f"{self.folder} holds no recipe that can be read.", hint="Is this the folder of a run?")
-        if card.get("schema", 0) > SCHEMA:
+        if card.get("schema") not in range(SCHEMA + 1):
             raise RunError(
-                f"The run {self.name} was written by a newer Convoscope (layout {card['schema']}; this one knows up to "
-                f"{SCHEMA}).",
+                f"The run {self.name} was written by a newer Convoscope (layout {card.get('schema')}; this one knows "
+                f"up to {SCHEMA}).",
                 hint="Update with: pip install --upgrade convoscope",
             )
-        return from_dict(card["recipe"])
+        try:
+            return from_dict(card["recipe"])
+        except (ConvoscopeError, TypeError) as error:
+            said = error.message if isinstance(error, ConvoscopeError) else f"{error}."
+            raise RunError(f"The recipe of the run {self.name} cannot be used: {said}", hint=_RESTORE) from None
 
-    def card(self, name: str) -> dict[str, Any]:
-        """One of the run's JSON documents: "provenance", "data", "plan" or "evaluation"."""
+    def card(self, name: str, *needed: str) -> dict[str, Any]:
+        """One of the run's JSON documents: "provenance", "data", "plan" or "evaluation".
+
+        Raises:
+            RunError: it is missing, cannot be read, or lacks a key of `needed`.
+        """
         document = read_json(self.folder / f"{name}.json", f"{name}.json of the run {self.name}")
-        if not isinstance(document, dict):
-            raise RunError(f"{self.folder / name}.json does not hold what a run writes there.")
+        if not isinstance(document, dict) or not set(needed) <= document.keys():
+            raise self.garbled(name)
         return document
+
+    def plan(self) -> Plan:
+        """How the arithmetic is laid out; raises RunError where that cannot be read."""
+        plain = Plan()
+        card = self.card("plan", *vars(plain))
+        if any(type(card[name]) is not type(value) for name, value in vars(plain).items()):
+            raise self.garbled("plan")
+        return Plan(**{name: card[name] for name in vars(plain)})
+
+    def garbled(self, name: str) -> RunError:
+        """The error for a JSON document that holds something else."""
+        return RunError(f"{self.folder / name}.json does not hold what a run writes there.", hint=_RESTORE)
 
     def events(self) -> list[Event]:
         """The events that hold, in order (see `history`)."""
@@ -98,6 +123,13 @@ class Run:
         """The last line of a finished run, else None."""
         ends = [event for event in self.events() if isinstance(event, Finished)]
         return ends[-1] if ends else None
+
+    def failure(self) -> Finding | None:
+        """What ended a run whose numbers went wrong, else None."""
+        events = self.events()
+        ends = [event.reason for event in events if isinstance(event, Trained)]
+        fatal = [event for event in events if isinstance(event, Finding) and event.level == "fatal"]
+        return fatal[-1] if fatal and ends[-1:] == ["failed"] else None
 
     def checkpoint_files(self) -> dict[int, Path]:
         """The checkpoints on the disk by step, in order."""
@@ -119,29 +151,28 @@ class Run:
             with safe_open(path, framework="pt") as file:
                 card = json.loads((file.metadata() or {})["convoscope"])
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+            return Checkpoint(str(card["reason"]), tensors, {**card["progress"], "step": int(card["progress"]["step"])})
         except FileNotFoundError:
             kept = ", ".join(str(number) for number in self.checkpoint_files()) or "none"
             raise RunError(f"The run {self.name} has no checkpoint at step {step}.", hint=f"It has: {kept}.") from None
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"The checkpoint {path} is damaged: {error}.") from None
-        return Checkpoint(card["reason"], tensors, card["progress"])
 
-    def latest_checkpoint(self) -> tuple[Checkpoint, list[str]]:
-        """The newest checkpoint that can be read, and a sentence for each newer one that cannot.
+    def latest_checkpoint(self) -> tuple[Checkpoint | None, list[str]]:
+        """The newest checkpoint that can be read, and a sentence for each newer one that cannot or is gone.
 
-        Raises:
-            RunError: there is none at all.
+        None where the run was stopped before its first, or none can be read: it then starts over, to the same end.
         """
+        there, said = self.checkpoint_files(), [event for _, event in read_log(self.log_path)]
+        promised = {event.step for event in said if isinstance(event, Saved)}
+        removed = {event.step for event in said if isinstance(event, Thinned)}
         passed_over: list[str] = []
-        for step in reversed(self.checkpoint_files()):
+        for step in sorted(there.keys() | (promised - removed), reverse=True):
             try:
                 return self.load_checkpoint(step), passed_over
             except RunError as error:
                 passed_over.append(error.message)
-        raise RunError(
-            " ".join([f"The run {self.name} has no checkpoint to go on from.", *passed_over]),
-            hint="Start it again with: convoscope train",
-        )
+        return None, passed_over
 
     def load_weights(self, step: int | None = None) -> dict[str, Tensor]:
         """The final weights by name, or those of the checkpoint at `step`.
@@ -178,9 +209,15 @@ class Writer:
         self.run = run
         self._keep = keep
         self._lock = _lock(run.folder / _LOCK, run.name)
-        for aside in run.folder.rglob("*.aside"):  # what a killed process was writing
-            aside.unlink(missing_ok=True)
-        self._log = Log(run.log_path)
+        try:
+            with storing("The run", run.folder):
+                for aside in run.folder.rglob("*.aside"):  # what a killed process was writing
+                    aside.unlink(missing_ok=True)
+                (run.folder / "checkpoints").mkdir(exist_ok=True)
+            self._log = Log(run.log_path)
+        except StorageError:
+            os.close(self._lock)
+            raise
         self._reasons = {event.step: event.reason for _, event in read_log(run.log_path) if isinstance(event, Saved)}
 
     def append(self, event: Event) -> dict[str, Any]:
@@ -273,20 +310,26 @@ def create(root: Path, stem: str, recipe: Recipe, cards: Mapping[str, Mapping[st
                 break
             except FileExistsError:  # another process took it just now
                 number += 1
-        (folder / "checkpoints").mkdir()
-        sync_folder(root)
-    for name, card in cards.items():
-        write_json(folder / f"{name}.json", card, f"{name}.json")
-    write_json(folder / "recipe.json", {"schema": SCHEMA, "recipe": recipe.to_dict()}, "The recipe")
+    try:
+        with storing("The folder of the run", folder):
+            (folder / "checkpoints").mkdir()
+            sync_folder(root)
+        for name, card in cards.items():
+            write_json(folder / f"{name}.json", card, f"{name}.json")
+        write_json(folder / "recipe.json", {"schema": SCHEMA, "recipe": recipe.to_dict()}, "The recipe")
+    except StorageError:
+        shutil.rmtree(folder, ignore_errors=True)  # there is no run yet
+        raise
     return Run(folder)
 
 
 def all_runs(root: Path) -> list[Run]:
     """The runs in `root`, newest first; folders that are no run are passed over."""
-    folders = [path.parent for path in root.glob("*/recipe.json")]
-    return [
-        Run(folder) for folder in sorted(folders, key=lambda p: (p / "recipe.json").stat().st_mtime_ns, reverse=True)
-    ]
+    found = []
+    for path in root.glob("*/recipe.json"):
+        with contextlib.suppress(OSError):  # removed while we look
+            found.append((path.stat().st_mtime_ns, path.parent))
+    return [Run(folder) for _, folder in sorted(found, reverse=True)]
 
 
 def find(root: Path, name: str) -> Run:
@@ -324,10 +367,12 @@ def is_being_written(run: Run) -> bool:
 def _lock(path: Path, name: str) -> int:
     with storing("The run's lock", path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    if not _take(handle):
-        os.close(handle)
-        raise RunError(f"The run {name} is being trained by another process.", hint="Wait for it, or stop it first.")
-    return handle
+    for _ in range(_PATIENCE):  # `is_being_written` holds the lock too, for the moment that it looks
+        if _take(handle):
+            return handle
+        time.sleep(0.02)
+    os.close(handle)
+    raise RunError(f"The run {name} is being trained by another process.", hint="Wait for it, or stop it first.")
 
 
 def _take(handle: int) -> bool:

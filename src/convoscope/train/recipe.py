@@ -46,7 +46,8 @@ class Knob:
         if self.choices:
             return "one of " + ", ".join(self.choices)
         if self.low is not None and self.high is not None:
-            return f"{self.low:g} to {'below ' if self.open_high else ''}{self.high:g}"
+            high = f"{self.high:,}" if isinstance(self.high, int) else f"{self.high:g}"
+            return f"{self.low:g} to {'below ' if self.open_high else ''}{high}"
         return f"at least {self.low:g}" if self.low is not None else ""
 
 
@@ -283,6 +284,9 @@ def from_dict(values: Mapping[str, Any]) -> Recipe:
     return Recipe(**values)
 
 
+_KINDS: dict[str, tuple[type, str]] = {"flip": (bool, "on or off"), "model_options": (Mapping, "names with values")}
+
+
 def _check(name: str, value: Any, knob: Knob) -> None:  # noqa: ANN401 - a field of any type
     kinds = getattr(get_type_hints(Recipe)[name], "__args__", (get_type_hints(Recipe)[name],))
     if value is None and type(None) in kinds:
@@ -291,7 +295,10 @@ def _check(name: str, value: Any, knob: Knob) -> None:  # noqa: ANN401 - a field
     shown = name.replace("_", "-")
     if knob.choices and value not in knob.choices:
         raise RecipeError(f"{shown} was given {value!r}; it is {knob.bounds}.")
-    if knob.low is None or isinstance(value, str):
+    if knob.low is None:
+        kind, called = _KINDS.get(name, (str, "text"))
+        if not isinstance(value, kind):
+            raise RecipeError(f"{shown} was given {value!r}; it is {called}.")
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or (whole and not isinstance(value, int)):
         raise RecipeError(f"{shown} was given {value!r}; it is a {'whole ' if whole else ''}number.")
