@@ -68,7 +68,8 @@ def test_a_missing_package_is_one_sentence_with_the_command() -> None:
 
 def test_the_process_is_prepared_before_torch() -> None:
     code = (
-        "import os; os.environ.pop('GOMP_SPINCOUNT', None); os.environ['OMP_WAIT_POLICY'] = 'ACTIVE'; import convoscope;"
+        "import os; os.environ.pop('GOMP_SPINCOUNT', None); os.environ['OMP_WAIT_POLICY'] = 'ACTIVE';"
+        "import convoscope;"
         "print(os.environ['GOMP_SPINCOUNT'], os.environ['OMP_WAIT_POLICY'])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

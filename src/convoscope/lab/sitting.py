@@ -103,6 +103,7 @@ def train(
     del feed
     if ready.machine.rank > 0:
         _follow(ready, plan, None, should_stop)
+        ready.machine.close()
         return
     cards = {
         "provenance": provenance(ready.opened.fingerprint, recipe.seed, command),
@@ -115,6 +116,7 @@ def train(
         yield from _sitting(run, writer, ready, plan, None, should_stop, _data_findings(ready.opened))
     finally:
         writer.close()
+        ready.machine.close()
 
 
 def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
@@ -139,6 +141,7 @@ def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: F
         )
     if ready.machine.rank > 0:
         _follow(ready, plan, run.latest_checkpoint()[0], should_stop)
+        ready.machine.close()
         return
     writer = Writer(run, recipe.keep)
     try:
@@ -152,6 +155,7 @@ def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: F
         yield from _sitting(run, writer, ready, plan, checkpoint, should_stop, findings)
     finally:
         writer.close()
+        ready.machine.close()
 
 
 def _refuse_what_has_ended(run: Run) -> None:

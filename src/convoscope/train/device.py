@@ -105,6 +105,7 @@ class Machine:
         if self.device.type == "cuda":
             torch.cuda.manual_seed(number)
 
-    def wait(self) -> None:
-        """Returns when every process has come here."""
-        self._accelerator.wait_for_everyone()
+    def close(self) -> None:
+        """Leaves the group of processes; its threads would otherwise still run when the interpreter ends, and abort it."""
+        if self.n_processes > 1 and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
