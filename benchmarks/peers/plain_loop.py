@@ -28,7 +28,7 @@ def main(batch_size: int, n_steps: int) -> None:
             begin = time.perf_counter()
         x, labels = batches[step % len(batches)]
         optimiser.zero_grad()
-        F.cross_entropy(model(x), labels).backward()
+        F.cross_entropy(model(x), labels).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     print(json.dumps({"images_per_second": n_steps * batch_size / (time.perf_counter() - begin)}))
 

@@ -74,7 +74,7 @@ def main(folder: Path, seed: int, goal: float = 0.99, most_epochs: int = 14) -> 
         model.train()
         for x, labels in train:
             optimiser.zero_grad()
-            F.nll_loss(model(x), labels).backward()
+            F.nll_loss(model(x), labels).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         seconds += time.perf_counter() - begin  # testing is not counted
         scheduler.step()
