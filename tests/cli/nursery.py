@@ -162,7 +162,8 @@ def _run_child(question: dict[str, Any]) -> None:
         os.set_inheritable(number, True)
     os.environ.update(question["env"])
     os.chdir(question["cwd"])
-    sys.stdin, sys.stdout, sys.stderr = (open(n, mode, buffering=1) for n, mode in enumerate(("r", "w", "w")))  # noqa: SIM115, PTH123
+    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1)  # noqa: SIM115
     sys.argv = ["convoscope", *question["start"]]
     exec(question["before"], {})  # noqa: S102 - the tests' own lines
     from convoscope.cli import main
@@ -170,7 +171,7 @@ def _run_child(question: dict[str, Any]) -> None:
     try:
         main()
     except SystemExit as end:
-        sys.stderr.flush()
+        sys.stdout.flush()
         os._exit(end.code if isinstance(end.code, int) else 0)
 
 
@@ -195,7 +196,7 @@ def _serve() -> None:
             if answer == 0:
                 try:
                     _run_child(question)
-                except BaseException:
+                except BaseException:  # noqa: BLE001 - whatever it is, this process ends here
                     import traceback
 
                     traceback.print_exc()

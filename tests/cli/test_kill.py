@@ -1,13 +1,13 @@
-"""`kill -9` at any moment: resuming goes on from what was reported saved and comes to the same bits."""
+"""`kill -9` and Ctrl-C at any moment: resuming goes on from what was reported saved and comes to the same bits."""
 
 from __future__ import annotations
 
 import functools
-import random
 import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from nursery import Ended, command, make_idx, room, start, until
 
@@ -119,7 +119,7 @@ def test_a_report_is_drawn_after_a_kill_in_it(tmp_path: Path) -> None:
 
 def random_kills(folder: Path, n: int, seed: int) -> None:
     """One run, killed `n` times at random moments and resumed each time; it may finish and begin anew in between."""
-    moments, seconds = random.Random(seed), uninterrupted()[1]
+    moments, seconds = np.random.default_rng(seed), uninterrupted()[1]
     make_idx(folder / "data")
     log = folder / "runs" / "mlp-data-1" / "events.jsonl"
     words: tuple[str, ...] = RECIPE
@@ -146,6 +146,59 @@ def random_kills(folder: Path, n: int, seed: int) -> None:
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     random_kills(tmp_path, 3, seed=time.time_ns())
+
+
+SIGNAL_AT_STEP = """
+import os
+from convoscope.runs.log import Log
+append = Log.append
+def append_and_signal(self, event):
+    line = append(self, event)
+    if line["event"] == "step" and line["step"] == 20:
+        os.kill(os.getpid(), {number})
+    return line
+Log.append = append_and_signal
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, number: int) -> None:
+    make_idx(tmp_path / "data")
+    before = NO_REPORT + SIGNAL_AT_STEP.format(number=int(number))
+    ended = command(*RECIPE, "--save-seconds", "1000", cwd=tmp_path, before=before)
+    assert ended.code == 130
+    assert "Saving and stopping" in ended.err
+    assert "Traceback" not in ended.err
+    assert ended.out.splitlines()[-1].endswith("all saved. Go on with: convoscope resume mlp-data-1")
+    promised = promised_step(tmp_path)
+    assert promised in (20, 21)
+    assert "stopped" in command("runs", cwd=tmp_path).out
+    resumed = command("resume", "mlp-data-1", cwd=tmp_path, before=NO_REPORT)
+    assert "Going on with mlp-data-1: 2,388 parameters" in resumed.out
+    run = Run(tmp_path / "runs" / "mlp-data-1")
+    assert resumed.code == 0, resumed.err
+    assert run.weights_path.read_bytes() == uninterrupted()[0].weights_path.read_bytes()
+    assert [event.step for _, event in read_log(run.log_path) if isinstance(event, Started)] == [0, promised]
+
+
+def test_json_says_that_it_was_stopped(tmp_path: Path) -> None:
+    make_idx(tmp_path / "data")
+    before = NO_REPORT + SIGNAL_AT_STEP.format(number=int(signal.SIGINT))
+    ended = command(*RECIPE, "--json", cwd=tmp_path, before=before)
+    assert ended.code == 130
+    assert ended.events[-1]["event"] == "trained"
+    assert ended.events[-1]["reason"] == "stopped"
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
+    make_idx(tmp_path / "data")
+    twice = "(os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGINT), time.sleep(60))"
+    before = DIE_IN.format(module="convoscope.lab.sitting", name="write_report")
+    before = "import time\n" + before.replace("os.kill(os.getpid(), signal.SIGKILL)", twice)
+    ended = command(*RECIPE, cwd=tmp_path, before=before)
+    assert ended.code == 130
+    assert "Traceback" not in ended.err
+    check(tmp_path, promised_step(tmp_path), command("resume", "latest", cwd=tmp_path, before=NO_REPORT))
 
 
 @pytest.mark.slow

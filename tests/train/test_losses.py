@@ -33,8 +33,8 @@ def test_hinge_by_hand() -> None:
 
 
 def test_squared_error_by_hand() -> None:
-    # Image 0: (1 + 1 + 0.25) / 3. Image 1: (0 + 0.5625 + 9) / 3.
-    assert LOSSES["squared-error"](Z, Y, 0.0).tolist() == pytest.approx([0.75, 3.1875])
+    # Image 0: 1 + 1 + 0.25. Image 1: 0 + 0.5625 + 9.
+    assert LOSSES["squared-error"](Z, Y, 0.0).tolist() == pytest.approx([2.25, 9.5625])
 
 
 @given(st.floats(0, 1), st.floats(0, 1))

@@ -94,3 +94,10 @@ def test_a_recipe_needs_no_torch() -> None:
 def test_a_recipe_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Recipe().lr = 1.0  # type: ignore[misc]
+
+
+def test_every_optimiser_has_a_usual_learning_rate() -> None:
+    for name in OPTIMISERS:
+        assert Recipe(optimiser=name).peak_lr > 0
+    assert Recipe(optimiser="sgd", lr=0.0).peak_lr == 0.0
+    assert Recipe(optimiser="muon").settled(100, n_seen=100, batch_size=10).lr == Recipe(optimiser="muon").peak_lr

@@ -152,7 +152,11 @@ def runs(rows: list[dict[str, Any]], folder: Path) -> None:
         seconds, started = _number(row.get("training_seconds"), ".1f"), row.get("started") or ""
         what = (row["name"], row.get("model", ""), row.get("data", ""), row["state"])
         _add_row(table, *what, steps, *figures, seconds, started)
-    _console().print(table)
+    console = _console()
+    console.print(table)
+    for row in rows:
+        if "error" in row:
+            console.print(f"[yellow]{_word(row['name'])}: {_word(row['error'])}[/]", soft_wrap=True)
 
 
 def run(facts: dict[str, Any]) -> None:

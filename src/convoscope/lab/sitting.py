@@ -36,6 +36,9 @@ from convoscope.train.metrics import Evaluation
 from convoscope.train.recipe import Recipe, from_dict, knobs
 
 
+_TOGETHER = {"optimiser": ("lr", "weight_decay", "momentum"), "loss": ("label_smoothing",)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Ready:
     """Everything a sitting of training needs."""
@@ -55,7 +58,12 @@ def make_recipe(given: Mapping[str, Any]) -> Recipe:
         RecipeError: a knob that does not exist, or a value outside its bounds.
     """
     name = str(given.get("model", Recipe.model))
-    return from_dict({**MODELS[name].recipe, **given, "model": name})
+    usual = dict(MODELS[name].recipe)
+    # What suits one optimiser or loss does not suit another: the model's figures go with the model's choice.
+    for choice, figures in _TOGETHER.items():
+        if choice in given and given[choice] != usual.get(choice, getattr(Recipe, choice)):
+            usual = {knob: value for knob, value in usual.items() if knob not in figures}
+    return from_dict({**usual, **given, "model": name})
 
 
 def read_options(model: str, given: Mapping[str, str]) -> dict[str, object]:

@@ -76,7 +76,8 @@ def open_run(name: str, *, runs: Path, step: int | None = None) -> Trainee:
         model.load_state_dict(run.load_weights(step))
     except RuntimeError as error:
         raise RunError(
-            f"The weights of {run.name} do not fit its model: {str(error).splitlines()[-1].strip()}"
+            f"The weights of {run.name} do not fit its model: {str(error).splitlines()[-1].strip()}",
+            hint="Restore recipe.json, data.json and the weights from a copy, or train again.",
         ) from None
     model = machine.prepare(model).eval()
     if plan.memory_format == "channels-last":

@@ -34,7 +34,7 @@ MODELS.add(
         taught="A score for each class is one template laid over the image; what templates cannot do needs depth.",
         year=1958,
         paper="Cox: The regression analysis of binary sequences",
-        recipe={"lr": 0.001},
+        recipe={"optimiser": "adamw", "lr": 0.001},
         n_seen=270_000,
     ),
 )

@@ -64,7 +64,7 @@ MODELS.add(
         taught="Hidden units learn features of their own when errors are propagated backwards.",
         year=1986,
         paper="Rumelhart, Hinton, Williams: Learning representations by back-propagating errors",
-        recipe={"lr": 0.002, "weight_decay": 0.01, "label_smoothing": 0.05},
+        recipe={"optimiser": "adamw", "lr": 0.002, "weight_decay": 0.01, "label_smoothing": 0.05},
         n_seen=540_000,
     ),
 )

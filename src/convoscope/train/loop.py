@@ -258,8 +258,8 @@ def _not_finite(step: int, loss: float, recipe: Recipe) -> Finding:
         "loss-not-finite",
         "fatal",
         f"The loss became {loss} at step {step}: values grew past every bound under {recipe.optimiser} at lr "
-        f"{recipe.lr:g}.",
-        f"Try --lr {recipe.lr / 10:g}, --clip 1, or a longer --warmup. What was saved before is intact.",
+        f"{recipe.peak_lr:g}.",
+        f"Try --lr {recipe.peak_lr / 10:g}, --clip 1, or a longer --warmup. What was saved before is intact.",
         step,
     )
 
@@ -270,7 +270,7 @@ def _flat(step: int, epoch: int, accuracy: float, chance: float, recipe: Recipe,
         level,
         f"After {epoch} epoch{'s' if epoch > 1 else ''} the training accuracy is {accuracy:.4f}, and always naming the "
         f"most frequent class gives {chance:.4f}: nothing is being learnt.",
-        f"Try another --lr (it is {recipe.lr:g}), --initialisation kaiming, or --normalise z-score; look whether the "
+        f"Try another --lr (it is {recipe.peak_lr:g}), --initialisation kaiming, or --normalise z-score; look whether the "
         "labels belong to the images (convoscope data). --flat-epochs 0 trains on regardless.",
         step,
     )

@@ -82,20 +82,20 @@ def _part(kind: Callable[..., torch.optim.Optimizer], named: Named, **settings: 
 @OPTIMISERS.register("sgd")
 def sgd(named: Named, recipe: Recipe) -> list[Part]:
     """w <- w - lr (g + weight_decay w)."""
-    return [_part(torch.optim.SGD, named, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)]
+    return [_part(torch.optim.SGD, named, lr=recipe.peak_lr, weight_decay=recipe.weight_decay, fused=True)]
 
 
 @OPTIMISERS.register("momentum")
 def momentum(named: Named, recipe: Recipe) -> list[Part]:
     """v <- momentum v + g; w <- w - lr v (Polyak 1964, in torch's form)."""
-    settings = {"lr": recipe.lr, "momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "fused": True}
+    settings = {"lr": recipe.peak_lr, "momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "fused": True}
     return [_part(torch.optim.SGD, named, **settings)]
 
 
 @OPTIMISERS.register("nesterov")
 def nesterov(named: Named, recipe: Recipe) -> list[Part]:
     """v <- momentum v + g; w <- w - lr (g + momentum v) (Nesterov 1983, in torch's form)."""
-    settings = {"lr": recipe.lr, "momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "fused": True}
+    settings = {"lr": recipe.peak_lr, "momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "fused": True}
     # torch refuses Nesterov without momentum, where it would be plain SGD.
     return [_part(torch.optim.SGD, named, nesterov=recipe.momentum > 0, **settings)]
 
@@ -104,14 +104,18 @@ def nesterov(named: Named, recipe: Recipe) -> list[Part]:
 def adam(named: Named, recipe: Recipe) -> list[Part]:
     """Steps of lr times mean gradient over root mean square gradient (Kingma and Ba 2015)."""
     betas = (_FIRST_MOMENT, _SECOND_MOMENT)
-    return [_part(torch.optim.Adam, named, lr=recipe.lr, betas=betas, weight_decay=recipe.weight_decay, fused=True)]
+    return [
+        _part(torch.optim.Adam, named, lr=recipe.peak_lr, betas=betas, weight_decay=recipe.weight_decay, fused=True)
+    ]
 
 
 @OPTIMISERS.register("adamw")
 def adamw(named: Named, recipe: Recipe) -> list[Part]:
     """Adam with the weights shrunk apart from the gradient (Loshchilov and Hutter 2019)."""
     betas = (_FIRST_MOMENT, _SECOND_MOMENT)
-    return [_part(torch.optim.AdamW, named, lr=recipe.lr, betas=betas, weight_decay=recipe.weight_decay, fused=True)]
+    return [
+        _part(torch.optim.AdamW, named, lr=recipe.peak_lr, betas=betas, weight_decay=recipe.weight_decay, fused=True)
+    ]
 
 
 @OPTIMISERS.register("muon")
@@ -128,7 +132,7 @@ def muon(named: Named, recipe: Recipe) -> list[Part]:
     part = _part(
         torch.optim.Muon,
         [(name, view) for name, (_, view) in views.items()],
-        lr=recipe.lr,
+        lr=recipe.peak_lr,
         momentum=recipe.momentum if given else _MUON_MOMENTUM,
         weight_decay=recipe.weight_decay,
         adjust_lr_fn="match_rms_adamw",

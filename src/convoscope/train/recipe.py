@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 from convoscope.errors import RecipeError
 
+USUAL_LR = {"sgd": 0.1, "momentum": 0.02, "nesterov": 0.02, "adam": 0.003, "adamw": 0.003, "muon": 0.02}
 _MOST_EPOCHS = 60  # for a dataset so small that the usual number of images would take more
 
 
@@ -162,7 +163,10 @@ class Recipe:
         "optimiser", choices=("sgd", "momentum", "nesterov", "adam", "adamw", "muon"),
         source="Kingma and Ba 2015; Loshchilov and Hutter 2019; Jordan et al. 2024",
     )  # fmt: skip
-    lr: float = _knob(0.001, "Learning rate at the schedule's peak.", "optimiser", low=0, high=1000)
+    lr: float | None = _knob(
+        None, "Learning rate at the schedule's peak; without it the model's usual, or the optimiser's.", "optimiser",
+        low=0, high=1000,
+    )  # fmt: skip
     momentum: float = _knob(
         0.9, "Share of the last step kept (momentum, nesterov); muon uses 0.95 unless this is given.", "optimiser",
         low=0, high=1, open_high=True, source="Polyak 1964; Nesterov 1983",
@@ -239,7 +243,7 @@ class Recipe:
             )
 
     def settled(self, n_train: int, *, n_seen: int, batch_size: int) -> Recipe:
-        """The recipe with `epochs` and `batch_size` decided where they were left open.
+        """The recipe with `epochs`, `batch_size` and `lr` decided where they were left open.
 
         Args:
             n_train: Training images.
@@ -252,6 +256,7 @@ class Recipe:
             self,
             epochs=min(_MOST_EPOCHS, max(1, round(n_seen / n_train))) if self.epochs is None else self.epochs,
             batch_size=min(batch_size, fitting) if self.batch_size is None else self.batch_size,
+            lr=self.peak_lr,
         )
 
     def counts(self) -> tuple[int, int]:
@@ -262,6 +267,11 @@ class Recipe:
                 hint="Give both, or use recipe.settled(n_train, n_seen=..., batch_size=...).",
             )
         return self.epochs, self.batch_size
+
+    @property
+    def peak_lr(self) -> float:
+        """The learning rate at the schedule's peak: the one given, else the optimiser's usual."""
+        return USUAL_LR[self.optimiser] if self.lr is None else self.lr
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON."""

@@ -42,6 +42,6 @@ def lr_at(index: int, n_steps: int, recipe: Recipe) -> float:
     """The learning rate of update `index` (from 0) of `n_steps`: rises evenly over the warm-up, then the schedule."""
     n_warm = round(recipe.warmup * n_steps)
     if index < n_warm:
-        return recipe.lr * (index + 1) / (n_warm + 1)
+        return recipe.peak_lr * (index + 1) / (n_warm + 1)
     passed = (index - n_warm) / max(1, n_steps - n_warm)
-    return recipe.lr * SCHEDULES[recipe.schedule](passed, recipe)
+    return recipe.peak_lr * SCHEDULES[recipe.schedule](passed, recipe)

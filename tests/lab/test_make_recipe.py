@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from convoscope import lab
+from convoscope.errors import RecipeError, UnknownName
+from convoscope.models import MODELS
+from convoscope.train.losses import LOSSES
+from convoscope.train.optim import OPTIMISERS
+from convoscope.train.recipe import Recipe
+
+
+def test_the_models_usual_recipe_lies_over_the_general_one_and_under_what_is_given() -> None:
+    recipe = lab.make_recipe({"model": "lenet5", "seed": 4})
+    assert recipe.optimiser == MODELS["lenet5"].recipe["optimiser"] != Recipe.optimiser
+    assert recipe.seed == 4
+    assert lab.make_recipe({"model": "lenet5", "lr": 0.5}).lr == 0.5
+
+
+@pytest.mark.parametrize("model", list(MODELS))
+def test_the_models_figures_go_with_the_models_choice(model: str) -> None:
+    for optimiser in OPTIMISERS:
+        recipe = lab.make_recipe({"model": model, "optimiser": optimiser})
+        usual = MODELS[model].recipe
+        assert recipe.lr == (usual["lr"] if usual["optimiser"] == optimiser else None)
+    for loss in LOSSES:
+        assert (
+            lab.make_recipe({"model": model, "loss": loss}).loss == loss
+        )  # and no label smoothing that it cannot have
+
+
+def test_what_does_not_exist_is_refused() -> None:
+    with pytest.raises(UnknownName, match="lenet5"):
+        lab.make_recipe({"model": "lenet"})
+    with pytest.raises(RecipeError, match="no knob"):
+        lab.make_recipe({"speed": 1})
