@@ -98,7 +98,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server) -> Pat
     monkeypatch.setenv("CONVOSCOPE_CACHE", str(tmp_path / "cache"))
     addresses = tuple(Address(server.url(name), len(SERVED[name])) for name in SERVED)
     offer(monkeypatch, Remote("small", "Small", addresses, contents(), ("x", "y"), folder="inner"))
-    return tmp_path / "cache" / "small"
+    return tmp_path / "cache" / "datasets" / "small"
 
 
 def assert_whole(folder: Path) -> None:

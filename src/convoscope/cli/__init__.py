@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from convoscope.errors import ConvoscopeError, InputError, MissingPackage
+from convoscope.errors import ConvoscopeError, InputError, MissingPackage, StorageError
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -25,9 +25,12 @@ def main() -> None:
         _tell(error)
     except KeyboardInterrupt:
         code = _INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
         code = 1
+        # What could not be written waits in the buffer, and would fail again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # then the reader has gone, as with `| head`: no one to tell
+            _tell(StorageError(f"The system refused: {error}.", hint="Look at the disk and its permissions."))
     sys.exit(code)
 
 
