@@ -29,6 +29,7 @@ def plan_for(model: nn.Module, splits: Splits, **knobs: object) -> Plan:
 
 
 def lenet(splits: Splits) -> nn.Module:
+    torch.manual_seed(0)
     return build("lenet5", splits.train.shape, splits.train.n_classes)
 
 
@@ -42,7 +43,21 @@ def test_shards_are_taken_where_they_give_the_same_gradient(splits: Splits, monk
     assert plan_for(lenet(splits), splits) == Plan(shards=2, threads=1)
 
 
-@pytest.mark.parametrize("layer", [nn.BatchNorm2d(1), nn.Dropout(0.3)])
+class CentreOfTheBatch(nn.Module):
+    """Something of a user's own that looks across the batch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - x[:20].mean(0, keepdim=True) * 3
+
+
+class OwnDropout(nn.Module):
+    """Dropout without dropout's class."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(x, 0.3, self.training)
+
+
+@pytest.mark.parametrize("layer", [nn.BatchNorm2d(1), nn.Dropout(0.3), CentreOfTheBatch(), OwnDropout()])
 def test_batch_norm_and_dropout_need_the_whole_batch(
     splits: Splits, monkeypatch: pytest.MonkeyPatch, layer: nn.Module
 ) -> None:

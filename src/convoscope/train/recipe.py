@@ -6,6 +6,7 @@ The command line's help, the web form and the docs are made from this record; no
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -294,11 +295,16 @@ def from_dict(values: Mapping[str, Any]) -> Recipe:
     return Recipe(**values)
 
 
+@functools.cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Recipe)
+
+
 _KINDS: dict[str, tuple[type, str]] = {"flip": (bool, "on or off"), "model_options": (Mapping, "names with values")}
 
 
 def _check(name: str, value: Any, knob: Knob) -> None:  # noqa: ANN401 - a field of any type
-    kinds = getattr(get_type_hints(Recipe)[name], "__args__", (get_type_hints(Recipe)[name],))
+    kinds = getattr(_hints()[name], "__args__", (_hints()[name],))
     if value is None and type(None) in kinds:
         return
     whole = int in kinds
