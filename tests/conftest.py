@@ -39,6 +39,14 @@ def bars(n: int, seed: int = 0, n_classes: int = 4, side: int = 12) -> Dataset:
     return Dataset(images, labels, tuple(f"bar {k}" for k in range(n_classes)), "bars")
 
 
+def write_idx(folder: Path, part: str, dataset: Dataset) -> None:
+    N, _, H, W = dataset.images.shape
+    header = b"\0\0\x08\x03" + b"".join(size.to_bytes(4, "big") for size in (N, H, W))
+    (folder / f"{part}-images-idx3-ubyte").write_bytes(header + dataset.images.tobytes())
+    labels = dataset.labels.astype(np.uint8).tobytes()
+    (folder / f"{part}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + N.to_bytes(4, "big") + labels)
+
+
 @pytest.fixture
 def splits() -> Splits:
     """200 training, 40 validation and 60 test images of four classes."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import io
 import json
 import os
 import shutil
@@ -25,6 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+
+from convoscope import cli
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,16 @@ def room() -> Path:
     return folder
 
 
+NO_REPORT = "from convoscope.lab import sitting; sitting.write_report = lambda run, *rest: run.report_path\n"
+
+
 def start(
     *words: str, cwd: Path, before: str = "", terminal: str | None = None, env: dict[str, str] | None = None
 ) -> Child:
     """Starts `convoscope *words` in `cwd`; `before` is Python run first, `terminal` the path of one to run in."""
     said = Path(tempfile.mkdtemp(dir=room()))
+    for name in ("out", "err"):
+        (said / name).touch()
     own = {"CONVOSCOPE_CACHE": str(room() / "cache"), "CONVOSCOPE_RUNS": str(cwd / "runs")}
     question = {
         "start": list(words), "cwd": str(cwd), "before": before, "terminal": terminal, "env": own | (env or {}),
@@ -106,6 +115,19 @@ def start(
 def command(*words: str, cwd: Path, before: str = "", env: dict[str, str] | None = None) -> Ended:
     """Runs `convoscope *words` in `cwd` to its end."""
     return start(*words, cwd=cwd, before=before, env=env).wait()
+
+
+def here(*words: str, cwd: Path) -> Ended:
+    """Runs `convoscope *words` in this process: quicker, and every warning is an error."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        patch.setattr(sys, "argv", ["convoscope", *words])
+        patch.setenv("CONVOSCOPE_RUNS", str(cwd / "runs"))
+        patch.chdir(cwd)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    assert isinstance(end.value.code, int)
+    return Ended(end.value.code, out.getvalue(), err.getvalue())
 
 
 def until(happened: Callable[[], Any], seconds: float = 20) -> None:
@@ -138,7 +160,8 @@ def trained() -> Path:
     """A folder that holds data, and runs/mlp-data-1, trained on them for two epochs; copy it before you change it."""
     folder = room() / "trained"
     make_idx(folder / "data")
-    ended = command("train", "--data", "data", "--model", "mlp", "--hidden", "8", "--epochs", "2", cwd=folder)
+    words = ("train", "--data", "data", "--model", "mlp", "--hidden", "8", "--epochs", "2")
+    ended = command(*words, cwd=folder, before=NO_REPORT)
     assert ended.code == 0, ended.err
     return folder
 
@@ -166,26 +189,24 @@ def _run_child(question: dict[str, Any]) -> None:
     sys.stderr = open(2, "w", buffering=1)  # noqa: SIM115
     sys.argv = ["convoscope", *question["start"]]
     exec(question["before"], {})  # noqa: S102 - the tests' own lines
-    from convoscope.cli import main
-
     try:
-        main()
+        cli.main()
     except SystemExit as end:
         sys.stdout.flush()
         os._exit(end.code if isinstance(end.code, int) else 0)
 
 
 def _serve() -> None:
+    import gc
     import importlib
 
-    for name in (
-        "accelerate",
-        "torch._dynamo",
-        "convoscope.cli.app",
-        "convoscope.lab",
-        "matplotlib.backends.backend_agg",
-    ):
+    heavy = ("accelerate", "torch._dynamo", "matplotlib.backends.backend_agg", "matplotlib.figure", "matplotlib.ticker")
+    for name in (*heavy, "convoscope.cli.app", "convoscope.lab", "rich.table"):
         importlib.import_module(name)
+    sys.argv = ["convoscope", "runs", "--runs", "nowhere"]  # a first command, for what is imported when it is run
+    with Path(os.devnull).open("w") as nothing, contextlib.redirect_stdout(nothing), contextlib.suppress(SystemExit):
+        cli.main()
+    gc.freeze()
     for line in sys.stdin:
         question = json.loads(line)
         if "wait" in question:

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from nursery import Ended, command, make_idx, own_copy
+from nursery import NO_REPORT, Ended, command, make_idx, own_copy
 
 from convoscope.runs.log import read_log
 from convoscope.runs.store import Run
 from convoscope.train.events import Saved
 
 RECIPE = ("train", "--data", "data", "--model", "mlp", "--hidden", "64", "--epochs", "3", "--threads", "1")
-NO_REPORT = "from convoscope.lab import sitting; sitting.write_report = lambda run, *rest: run.report_path\n"
 # The disk takes so many bytes of files and not one more, as a full one does: a part of the write that crosses it.
 FULL_AFTER = """
 import errno, io, os, pathlib
@@ -73,8 +72,7 @@ def said(ended: Ended) -> tuple[str, str]:
     return lines[0], lines[1]
 
 
-@pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT", "EFBIG"])
-@pytest.mark.parametrize("n", [100_000, 300_000, 600_000])
+@pytest.mark.parametrize(("n", "error"), [(100_000, "ENOSPC"), (300_000, "EDQUOT"), (600_000, "EFBIG")])
 def test_a_disk_that_fills_up(tmp_path: Path, n: int, error: str) -> None:
     make_idx(tmp_path / "data")
     ended = command(*RECIPE, cwd=tmp_path, before=NO_REPORT + FULL_AFTER.format(n=n, error=error))

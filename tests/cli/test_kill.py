@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nursery import Ended, command, make_idx, room, start, until
+from nursery import NO_REPORT, Ended, command, make_idx, room, start, until
 
 from convoscope.runs.log import read_log
 from convoscope.runs.store import Run
@@ -20,7 +20,6 @@ RECIPE = (
     "train", "--data", "data", "--model", "mlp", "--hidden", "16", "--dropout", "0.2", "--ema", "0.9", "--epochs", "3",
     "--shift", "0.1", "--snapshots", "4", "--threads", "1", "--save-seconds", "0.01",
 )  # fmt: skip
-NO_REPORT = "from convoscope.lab import sitting; sitting.write_report = lambda run, *rest: run.report_path\n"
 DIE_AT_SYNC = """
 import os, signal
 synced, fsync = [], os.fsync

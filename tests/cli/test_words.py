@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from nursery import Ended, command, make_idx, own_copy, room, trained
+from nursery import NO_REPORT, Ended, command, here, make_idx, own_copy, room, trained
 from PIL import Image
 
 from convoscope.train.recipe import Recipe, knobs
@@ -94,13 +94,13 @@ def test_help_fits_a_narrow_terminal(width: int) -> None:
     ],
 )  # fmt: skip
 def test_json_is_one_document(words: tuple[str, ...]) -> None:
-    ended = command(*words, "--json", cwd=trained())
+    ended = here(*words, "--json", cwd=trained())
     assert ended.code == 0, ended.err
     assert ended.err == ""
     assert len(ended.out.splitlines()) == 1
     document = json.loads(ended.out, parse_constant=lambda name: pytest.fail(name))
     assert isinstance(document, dict)
-    plain = command(*words, cwd=trained())
+    plain = here(*words, cwd=trained())
     assert plain.code == 0, plain.err
     assert plain.out.strip()
 
@@ -120,13 +120,12 @@ def test_json_of_predict(tmp_path: Path) -> None:
 
 def test_json_of_train_is_a_line_an_event_and_the_last_has_the_test_accuracy(tmp_path: Path) -> None:
     make_idx(tmp_path / "data")
-    ended = command(*RECIPE, "--json", cwd=tmp_path)
+    ended = command(*RECIPE, "--json", cwd=tmp_path, before=NO_REPORT)
     assert ended.code == 0, ended.err
     events = ended.events
     assert [events[0]["event"], events[-1]["event"]] == ["started", "finished"]
     assert 0 <= events[-1]["test_accuracy"] <= 1
     assert Path(events[-1]["weights"]).is_file()
-    assert Path(events[-1]["report"]).is_file()
     log = (tmp_path / "runs" / "mlp-data-1" / "events.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in log] == events
 
@@ -142,7 +141,7 @@ def test_json_of_train_is_a_line_an_event_and_the_last_has_the_test_accuracy(tmp
     ],
 )  # fmt: skip
 def test_errors_in_json(words: tuple[str, ...]) -> None:
-    ended = command(*words, "--json", cwd=trained())
+    ended = here(*words, "--json", cwd=trained())
     assert ended.code == 1
     document = json.loads(ended.out)
     assert set(document) == {"event", "error", "message", "hint"}
@@ -165,7 +164,7 @@ def test_errors_in_json(words: tuple[str, ...]) -> None:
     ],
 )
 def test_an_unknown_option_lists_the_near_ones(words: tuple[str, ...], hint: str) -> None:
-    sentence, said = refused(command(*RECIPE, *words, cwd=trained()))
+    sentence, said = refused(here(*RECIPE, *words, cwd=trained()))
     assert words[-2 if len(words) > 1 else -1].partition("=")[0] in sentence
     assert hint in said
 
@@ -205,7 +204,7 @@ def test_an_unknown_option_lists_the_near_ones(words: tuple[str, ...], hint: str
     ],
 )
 def test_wrong_values_are_told_in_a_sentence(words: tuple[str, ...], sentence: str) -> None:
-    ended = command(*RECIPE, *words, cwd=trained())
+    ended = here(*RECIPE, *words, cwd=trained())
     assert ended.code == 1, ended.out
     assert sentence in ended.err.splitlines()[0]
     assert "Traceback" not in ended.err
@@ -216,7 +215,7 @@ def test_wrong_values_are_told_in_a_sentence(words: tuple[str, ...], sentence: s
 def test_options_of_the_model(tmp_path: Path) -> None:
     make_idx(tmp_path / "data")
     words = ("--hidden=12,7", "--dropout", "0.25", "--activation", "tanh", "--optimizer", "sgd", "--no-flip")
-    assert command(*RECIPE, *words, cwd=tmp_path).code == 0
+    assert command(*RECIPE, *words, cwd=tmp_path, before=NO_REPORT).code == 0
     facts = json.loads(command("show", "latest", "--json", cwd=tmp_path).out)
     assert facts["recipe"]["model_options"] == {"hidden": [12, 7], "dropout": 0.25, "activation": "tanh"}
     assert facts["recipe"]["optimiser"] == "sgd"
@@ -224,24 +223,24 @@ def test_options_of_the_model(tmp_path: Path) -> None:
 
 
 def test_near_names_of_commands_datasets_and_runs(tmp_path: Path) -> None:
-    assert "train" in refused(command("trian", cwd=tmp_path))[0]
-    assert "mnist" in refused(command("data", "mnits", cwd=tmp_path))[1]
-    assert "fashion-mnist" in refused(command("data", "get", "fashion", cwd=tmp_path))[1]
-    assert "lenet5" in refused(command("models", "lenet", cwd=tmp_path))[1]
-    assert "mlp-data-1" in refused(command("show", "mlp-data-11", cwd=trained()))[1]
-    assert "convoscope train" in refused(command("show", "latest", cwd=tmp_path))[1]
+    assert "train" in refused(here("trian", cwd=tmp_path))[0]
+    assert "mnist" in refused(here("data", "mnits", cwd=tmp_path))[1]
+    assert "fashion-mnist" in refused(here("data", "get", "fashion", cwd=tmp_path))[1]
+    assert "lenet5" in refused(here("models", "lenet", cwd=tmp_path))[1]
+    assert "mlp-data-1" in refused(here("show", "mlp-data-11", cwd=trained()))[1]
+    assert "convoscope train" in refused(here("show", "latest", cwd=tmp_path))[1]
 
 
 def test_a_run_by_its_folder() -> None:
-    assert command("show", "runs/mlp-data-1", "--runs", "elsewhere", cwd=trained()).code == 0
-    assert command("show", str(trained() / "runs" / "mlp-data-1"), cwd=room()).code == 0
+    assert here("show", "runs/mlp-data-1", "--runs", "elsewhere", cwd=trained()).code == 0
+    assert here("show", str(trained() / "runs" / "mlp-data-1"), cwd=room()).code == 0
 
 
 def test_no_runs_yet(tmp_path: Path) -> None:
-    ended = command("runs", cwd=tmp_path)
+    ended = here("runs", cwd=tmp_path)
     assert ended.code == 0
     assert "convoscope train" in ended.out
-    assert json.loads(command("runs", "--json", cwd=tmp_path).out) == {"runs": []}
+    assert json.loads(here("runs", "--json", cwd=tmp_path).out) == {"runs": []}
 
 
 def test_data_that_cannot_be_fetched(tmp_path: Path) -> None:
@@ -282,7 +281,7 @@ def test_predict_reads_any_name_and_says_what_it_cannot_read(tmp_path: Path) -> 
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing more")
     (tmp_path / "empty.png").write_bytes(b"")
     words = [*(str(tmp_path / name) for name in (*names, "broken.png", "empty.png", "none.png")), str(tmp_path)]
-    ended = command("predict", "latest", *words, cwd=trained())
+    ended = here("predict", "latest", *words, cwd=trained())
     assert ended.code == 1
     lines = ended.out.splitlines()
     assert len(lines) == len(names)
@@ -342,7 +341,7 @@ def test_class_names_are_no_markup(tmp_path: Path) -> None:
         "--flat-epochs",
         "0",
         cwd=tmp_path,
-        before="from convoscope.lab import sitting; sitting.write_report = lambda run, *rest: run.report_path",
+        before=NO_REPORT,
     )
     assert ended.code == 0, ended.err
     picture = f"data/test/{names[0]}/0.png"
@@ -356,7 +355,7 @@ def test_class_names_are_no_markup(tmp_path: Path) -> None:
 def test_evaluate_on_other_classes(tmp_path: Path) -> None:
     copy = own_copy(tmp_path)
     make_idx(copy / "three", n_classes=3)
-    sentence, hint = refused(command("evaluate", "latest", "--data", "three", cwd=copy))
+    sentence, hint = refused(here("evaluate", "latest", "--data", "three", cwd=copy))
     assert "0, 1, 2 against 0, 1, 2, 3" in sentence
     assert hint
     make_idx(copy / "larger", side=16)
@@ -383,6 +382,16 @@ def test_completion() -> None:
     assert complete("train", "--broken", "s") == ["stop", "skip"]
 
 
+@pytest.mark.parametrize("words", [("models",), ("runs", "--json"), (*RECIPE, "--json"), RECIPE])
+def test_a_reader_that_has_gone(tmp_path: Path, words: tuple[str, ...]) -> None:
+    make_idx(tmp_path / "data")
+    before = "import os, sys; reading, writing = os.pipe(); os.close(reading); sys.stdout = os.fdopen(writing, 'w')"
+    ended = command(*words, cwd=tmp_path, before=before)
+    assert ended.code == 1
+    assert ended.err == ""
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["models", "train --data data --model linear --epochs 2 --json"])
 def test_a_pipe_that_closes(tmp_path: Path, words: str) -> None:
     make_idx(tmp_path / "data")

@@ -8,26 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from conftest import bars
-from convoscope.data import Dataset
+from conftest import bars, write_idx
 
 # 201 images in batches of 25: the last batch has a single image, so one of the processes has nothing to do there.
 OPTIONS = [
     "train", "--json", "--model", "lenet5", "--epochs", "2", "--batch-size", "25", "--threads", "1",
     "--precision", "float32", "--memory-format", "contiguous", "--validation", "0.2", "--l2", "0.001", "--clip", "1",
 ]  # fmt: skip
-
-
-def write_idx(folder: Path, part: str, dataset: Dataset) -> None:
-    N, _, H, W = dataset.images.shape
-    header = b"\0\0\x08\x03" + b"".join(size.to_bytes(4, "big") for size in (N, H, W))
-    (folder / f"{part}-images-idx3-ubyte").write_bytes(header + dataset.images.tobytes())
-    labels = dataset.labels.astype(np.uint8).tobytes()
-    (folder / f"{part}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + N.to_bytes(4, "big") + labels)
 
 
 def train(folder: Path, runs: Path, n_processes: int, *options: str) -> tuple[dict[str, torch.Tensor], list[dict]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -32,6 +32,9 @@ Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines
 RunName = Annotated[str, typer.Argument(metavar="RUN", help='A run: its name, its folder, or "latest".')]
 AtStep = Annotated[
     int | None, typer.Option("--step", help="Use the checkpoint after this many steps, not the final weights.")
+]
+Image = Annotated[
+    str, typer.Option("--image", help="test:45 (or train:, validation:) for an image of the run's data, or a file.")
 ]
 RUNS = Path("runs")
 
@@ -131,6 +134,54 @@ def predict(
     _answer({"run": run, "predictions": rows}, json_lines, lambda: render.predictions(rows))
     if any(row["error"] for row in rows):
         raise typer.Exit(1)
+
+
+@app.command()
+def look(
+    run: RunName, image: Image = "test:0", step: AtStep = None, runs: Runs = RUNS, json_lines: Json = False
+) -> None:
+    """Run one image through a run's network and show every node: shape, parameters, FLOPs, field, values."""
+    from convoscope import lab
+
+    facts = lab.look(run, image, runs=runs, step=step)
+    _answer(facts, json_lines, lambda: render.look(facts))
+
+
+@app.command()
+def why(
+    run: RunName,
+    at: Annotated[str, typer.Option("--at", help="The number: conv2[5,4,3], fc3[7], conv2.weight[5,0,2,2].")],
+    image: Image = "test:0",
+    backward: Annotated[
+        bool, typer.Option("--backward", help="dloss/dvalue by the chain rule, not the value.")
+    ] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="A weight's change in the step of training that --step names.")
+    ] = False,
+    step: AtStep = None,
+    target: Annotated[str | None, typer.Option(help="The class the loss is against; else the image's own.")] = None,
+    terms: Annotated[int, typer.Option(min=0, help="Terms of each sum to show, the largest first; 0 shows all.")] = 20,
+    latex: Annotated[bool, typer.Option("--latex", help="Answer in LaTeX.")] = False,
+    runs: Runs = RUNS,
+    json_lines: Json = False,
+) -> None:
+    """Open one number of a network into the exact arithmetic that made it."""
+    from convoscope import lab
+
+    if update and (backward or step is None):
+        raise RecipeError(
+            "--update opens a weight's change in one step of training: it takes --step, and neither --backward nor an "
+            "image.",
+            hint="For example: convoscope why RUN --at conv2.weight[5,0,2,2] --step 200 --update",
+        )
+    if update and step is not None:
+        found = lab.why_update(run, at, runs=runs, step=step)
+    else:
+        direction: Literal["forward", "backward"] = "backward" if backward else "forward"
+        found = lab.why(run, at, image, runs=runs, step=step, direction=direction, target=target)
+    limit = terms or None
+    text = found.latex(limit) if latex else found.text(limit)
+    _answer(found.json(limit) if json_lines else None, json_lines, lambda: typer.echo(text))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from convoscope.train.events import EpochEnded, Event, Finding, Finished, Started, Step, Trained, to_json
 
@@ -54,13 +54,13 @@ class _Board:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),  # what is left of the line
             TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
-            TextColumn(
-                "loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.4f}  {task.fields[speed]:,.0f} images/s"
-            ),
+            TextColumn("loss {task.fields[loss]:.4f}"),
+            TextColumn("accuracy {task.fields[accuracy]:.4f}"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[speed]:,.0f} images/s"),
+            expand=True,
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -145,11 +145,14 @@ def runs(rows: list[dict[str, Any]], folder: Path) -> None:
     if not rows:
         _console().print(f"No runs in {_word(folder)} yet. Train one with: convoscope train", soft_wrap=True)
         return
-    table = _table("run", "model", "data", "state", "steps", "test accuracy", "validation", "seconds", "started")
+    table = _table("run", "model", "data", "state", "steps", "test", "validation", "seconds", "started")
     for row in rows:
         steps = f"{row.get('step', 0)}/{row['n_steps']}" if row.get("n_steps") else str(row.get("step", ""))
         figures = (_share(row.get("test_accuracy")), _share(row.get("validation_accuracy")))
-        seconds, started = _number(row.get("training_seconds"), ".1f"), row.get("started") or ""
+        seconds, started = (
+            _number(row.get("training_seconds"), ".1f"),
+            (row.get("started") or "")[:16].replace("T", " "),
+        )
         what = (row["name"], row.get("model", ""), row.get("data", ""), row["state"])
         _add_row(table, *what, steps, *figures, seconds, started)
     console = _console()
@@ -206,6 +209,29 @@ def evaluation(facts: dict[str, Any]) -> None:
         surely = (_share(row["probability"]), _number(row["loss"], ".3f"))
         _add_row(table, row["image"], row["truth"], row["predicted"], *surely)
     console.print(table)
+
+
+def look(facts: dict[str, Any]) -> None:
+    """The network on one image as a table."""
+    console = _console()
+    best = sorted(facts["probabilities"].items(), key=lambda item: -item[1])[:3]
+    said = "  ".join(f"{escape(name)} {probability:.4f}" for name, probability in best)
+    console.print(
+        f"[bold]{escape(facts['image'])}[/] in {escape(facts['run'])}: {said}; loss {facts['loss']:.6g} against "
+        f"{escape(facts['target'])} ({facts['target_is']})"
+    )
+    table = _table("node", "op", "shape", "parameters", "FLOPs", "sees", "min", "mean", "max", "dead")
+    for row in facts["nodes"]:
+        table.add_row(
+            row["node"], row["op"], " x ".join(map(str, row["shape"])), f"{row['n_parameters']:,}", f"{row['flops']:,}",
+            " x ".join(map(str, row["field"])), f"{row['min']:.5g}", f"{row['mean']:.5g}", f"{row['max']:.5g}",
+            f"{row['dead']:.2f}",
+        )  # fmt: skip
+    console.print(table)
+    console.print(f"{facts['n_parameters']:,} parameters, {facts['flops']:,} FLOPs for one image. {facts['counts']}")
+    console.print(
+        '"sees" is the field of the middle unit in input pixels; "dead" the share of channels that are all 0.'
+    )
 
 
 def predictions(rows: list[dict[str, Any]]) -> None:
@@ -297,7 +323,7 @@ def _console(*, stderr: bool = False) -> Console:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name == "run")  # a run's name is there to be copied
     return table
 
 

@@ -11,6 +11,7 @@ from convoscope.lab.listing import (
     list_runs,
     show,
 )
+from convoscope.lab.microscope import look, see, why, why_update
 from convoscope.lab.sitting import make_recipe, read_options, resume, train
 from convoscope.lab.trainee import Trainee, evaluate, open_run, predict
 
@@ -23,11 +24,15 @@ __all__ = [
     "list_data",
     "list_models",
     "list_runs",
+    "look",
     "make_recipe",
     "open_run",
     "predict",
     "read_options",
     "resume",
+    "see",
     "show",
     "train",
+    "why",
+    "why_update",
 ]

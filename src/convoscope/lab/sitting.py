@@ -35,7 +35,6 @@ from convoscope.train.loop import train as train_loop
 from convoscope.train.metrics import Evaluation
 from convoscope.train.recipe import Recipe, from_dict, knobs
 
-
 _TOGETHER = {"optimiser": ("lr", "weight_decay", "momentum"), "loss": ("label_smoothing",)}
 
 

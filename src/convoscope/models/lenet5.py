@@ -92,13 +92,14 @@ MODELS.add(
         paper="LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition",
         recipe={
             "optimiser": "muon",
-            "lr": 0.03,
+            "lr": 0.02,
+            "momentum": 0.9,
             "weight_decay": 0.01,
             "schedule": "triangular",
-            "warmup": 0.25,
+            "warmup": 0.1,
             "label_smoothing": 0.1,
         },
-        n_seen=108_000,
-        batch_size=512,
+        n_seen=54_000,
+        batch_size=192,
     ),
 )

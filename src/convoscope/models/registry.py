@@ -89,10 +89,7 @@ def _from_text(name: str, key: str, text: str, kind: object) -> object:
         if kind == tuple[int, ...]:
             return tuple(int(part) for part in text.split(",") if part.strip())
     except (KeyError, ValueError):
-        wanted = (
-            getattr(kind, "__name__", str(kind)) if kind != tuple[int, ...] else "whole numbers with commas between"
-        )
-        raise RecipeError(f"The option {key} of {name} was given {text!r}; it takes {wanted}.") from None
+        raise _wrong_kind(name, key, text, kind) from None
     return text
 
 
@@ -102,7 +99,22 @@ def _make_options(name: str, kind: type, given: Mapping[str, object]) -> object:
         if key not in known:
             raise _unknown_option(name, key, known)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    for key, wanted in get_type_hints(kind).items():
+        if key in values and not _is_of_kind(values[key], wanted):
+            raise _wrong_kind(name, key, given[key], wanted)
     return kind(**values)
+
+
+def _is_of_kind(value: object, kind: object) -> bool:
+    if kind == tuple[int, ...]:
+        return isinstance(value, tuple) and all(type(part) is int for part in value)
+    return type(value) in ((int, float) if kind is float else (kind,))
+
+
+def _wrong_kind(name: str, key: str, value: object, kind: object) -> RecipeError:
+    words = {bool: "yes or no", int: "a whole number", float: "a number", str: "a name"}
+    wanted = words.get(kind, "whole numbers with commas between")  # type: ignore[call-overload]
+    return RecipeError(f"The option {key} of {name} was given {value!r}; it takes {wanted}.")
 
 
 def _unknown_option(name: str, key: str, known: Collection[str]) -> RecipeError:

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from convoscope import __version__
 from convoscope.runs.log import now
+from convoscope.version import __version__
 
 _PACKAGES = ("torch", "numpy", "accelerate", "pillow", "safetensors")
 

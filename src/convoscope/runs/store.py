@@ -299,9 +299,8 @@ def create(root: Path, stem: str, recipe: Recipe, cards: Mapping[str, Mapping[st
     """
     with storing("The folder of runs", root):
         root.mkdir(parents=True, exist_ok=True)
-        numbers = [
-            int(p.name.rpartition("-")[2]) for p in root.glob(f"{stem}-*") if p.name.rpartition("-")[2].isdigit()
-        ]
+        taken = (re.fullmatch(rf"{re.escape(stem)}-([0-9]+)", path.name) for path in root.iterdir())
+        numbers = [int(match[1]) for match in taken if match]
         number = max(numbers, default=0) + 1
         while True:
             folder = root / f"{stem}-{number}"

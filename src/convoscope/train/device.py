@@ -106,6 +106,6 @@ class Machine:
             torch.cuda.manual_seed(number)
 
     def close(self) -> None:
-        """Leaves the group of processes, whose threads would else be running when the interpreter ends, and abort it."""
+        """Leaves the group of processes, whose threads would else still run when the interpreter ends, and abort it."""
         if self.n_processes > 1 and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

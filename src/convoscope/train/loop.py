@@ -268,9 +268,9 @@ def _flat(step: int, epoch: int, accuracy: float, chance: float, recipe: Recipe,
     return Finding(
         "flat-at-chance",
         level,
-        f"After {epoch} epoch{'s' if epoch > 1 else ''} the training accuracy is {accuracy:.4f}, and always naming the "
-        f"most frequent class gives {chance:.4f}: nothing is being learnt.",
-        f"Try another --lr (it is {recipe.peak_lr:g}), --initialisation kaiming, or --normalise z-score; look whether the "
-        "labels belong to the images (convoscope data). --flat-epochs 0 trains on regardless.",
+        f"After {epoch} epoch{'s' if epoch > 1 else ''} the training accuracy is {accuracy:.4f}, and always naming "
+        f"the most frequent class gives {chance:.4f}: nothing is being learnt.",
+        f"Try another --lr (it is {recipe.peak_lr:g}), --initialisation kaiming, or --normalise z-score; look whether "
+        "the labels belong to the images (convoscope data). --flat-epochs 0 trains on regardless.",
         step,
     )

@@ -12,7 +12,6 @@ from convoscope.registry import Registry
 from convoscope.train.recipe import Recipe
 
 _FIRST_MOMENT, _SECOND_MOMENT = 0.9, 0.999
-_MUON_MOMENTUM = 0.95
 
 
 @dataclass
@@ -42,9 +41,9 @@ class Optimiser:
             part.optimiser.step()
 
     def state(self) -> dict[str, Tensor]:
-        """Every tensor of the optimisers' state, keyed "parameter name.state name" (the tensors themselves)."""
+        """Every tensor of the optimisers' state, keyed "parameter name.state name", in the parameter's own axes."""
         return {
-            f"{name}.{key}": value
+            f"{name}.{key}": _as_kernel(value, part.views[name][0]) if name in part.views else value
             for part in self.parts
             for name, parameter in zip(part.names, part.optimiser.param_groups[0]["params"], strict=True)
             for key, value in part.optimiser.state.get(parameter, {}).items()
@@ -59,6 +58,9 @@ class Optimiser:
                 own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
                 # A parameter's name may begin another's: only keys without a further dot are its own.
                 own = {key: value.clone() for key, value in own.items() if "." not in key}
+                if name in part.views:
+                    format_ = _format_of(part.views[name][0])
+                    own = {key: _as_matrix(value.contiguous(memory_format=format_)) for key, value in own.items()}
                 if own:
                     part.optimiser.state[parameter] = own
 
@@ -88,16 +90,26 @@ def sgd(named: Named, recipe: Recipe) -> list[Part]:
 @OPTIMISERS.register("momentum")
 def momentum(named: Named, recipe: Recipe) -> list[Part]:
     """v <- momentum v + g; w <- w - lr v (Polyak 1964, in torch's form)."""
-    settings = {"lr": recipe.peak_lr, "momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "fused": True}
+    settings = {
+        "lr": recipe.peak_lr,
+        "momentum": recipe.kept_momentum,
+        "weight_decay": recipe.weight_decay,
+        "fused": True,
+    }
     return [_part(torch.optim.SGD, named, **settings)]
 
 
 @OPTIMISERS.register("nesterov")
 def nesterov(named: Named, recipe: Recipe) -> list[Part]:
     """v <- momentum v + g; w <- w - lr (g + momentum v) (Nesterov 1983, in torch's form)."""
-    settings = {"lr": recipe.peak_lr, "momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "fused": True}
+    settings = {
+        "lr": recipe.peak_lr,
+        "momentum": recipe.kept_momentum,
+        "weight_decay": recipe.weight_decay,
+        "fused": True,
+    }
     # torch refuses Nesterov without momentum, where it would be plain SGD.
-    return [_part(torch.optim.SGD, named, nesterov=recipe.momentum > 0, **settings)]
+    return [_part(torch.optim.SGD, named, nesterov=recipe.kept_momentum > 0, **settings)]
 
 
 @OPTIMISERS.register("adam")
@@ -128,12 +140,11 @@ def muon(named: Named, recipe: Recipe) -> list[Part]:
     matrices = [(name, parameter) for name, parameter in named if parameter.ndim > 1]
     moved = dict(matrices[:-1])
     views = {name: (parameter, nn.Parameter(_as_matrix(parameter.data))) for name, parameter in moved.items()}
-    given = recipe.momentum != Recipe.momentum
     part = _part(
         torch.optim.Muon,
         [(name, view) for name, (_, view) in views.items()],
         lr=recipe.peak_lr,
-        momentum=recipe.momentum if given else _MUON_MOMENTUM,
+        momentum=recipe.kept_momentum,
         weight_decay=recipe.weight_decay,
         adjust_lr_fn="match_rms_adamw",
     )
@@ -146,6 +157,14 @@ def _as_matrix(kernel: Tensor) -> Tensor:
     if kernel.is_contiguous():
         return kernel.view(kernel.shape[0], -1)
     return kernel.movedim(1, -1).view(kernel.shape[0], -1)
+
+
+def _as_kernel(matrix: Tensor, kernel: Tensor) -> Tensor:
+    """The view of a matrix that `_as_matrix` made, back in the axes of the kernel (D, C, kh, kw)."""
+    if kernel.is_contiguous():
+        return matrix.view(kernel.shape)
+    D, C, *sides = kernel.shape
+    return matrix.view(D, *sides, C).movedim(-1, 1)
 
 
 def _format_of(tensor: Tensor) -> torch.memory_format:

@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 from convoscope.errors import RecipeError
 
 USUAL_LR = {"sgd": 0.1, "momentum": 0.02, "nesterov": 0.02, "adam": 0.003, "adamw": 0.003, "muon": 0.02}
+USUAL_MOMENTUM = {"muon": 0.95}  # 0.9 elsewhere
 _MOST_EPOCHS = 60  # for a dataset so small that the usual number of images would take more
 
 
@@ -168,8 +169,8 @@ class Recipe:
         None, "Learning rate at the schedule's peak; without it the model's usual, or the optimiser's.", "optimiser",
         low=0, high=1000,
     )  # fmt: skip
-    momentum: float = _knob(
-        0.9, "Share of the last step kept (momentum, nesterov); muon uses 0.95 unless this is given.", "optimiser",
+    momentum: float | None = _knob(
+        None, "Share of the last step kept (momentum, nesterov, muon); without it 0.9, and 0.95 for muon.", "optimiser",
         low=0, high=1, open_high=True, source="Polyak 1964; Nesterov 1983",
     )  # fmt: skip
     weight_decay: float = _knob(
@@ -273,6 +274,11 @@ class Recipe:
     def peak_lr(self) -> float:
         """The learning rate at the schedule's peak: the one given, else the optimiser's usual."""
         return USUAL_LR[self.optimiser] if self.lr is None else self.lr
+
+    @property
+    def kept_momentum(self) -> float:
+        """The share of the last step kept: the one given, else the optimiser's usual."""
+        return USUAL_MOMENTUM.get(self.optimiser, 0.9) if self.momentum is None else self.momentum
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON."""
