@@ -94,12 +94,23 @@ def test_reused_modules_and_skips_get_suffixes() -> None:
 
 @pytest.mark.parametrize("name", ["resnet", "dropped", "unet"])
 def test_names_are_the_same_in_both_modes(name: str) -> None:
-    assert list(zoo.graph_of(name, "eval").nodes) == list(zoo.graph_of(name, "train").nodes)
+    assert list(zoo.graph_of(name, "eval").nodes.names) == list(zoo.graph_of(name, "train").nodes.names)
+
+
+def test_nodes_go_by_place_and_by_name() -> None:
+    nodes = zoo.graph_of("lenet").nodes
+    assert [node.name for node in nodes] == list(nodes.names) == [name for name, _ in nodes.items()]
+    assert nodes[0] is nodes[next(iter(nodes.names))] is nodes.values()[0] is nodes[:1][0]
+    assert "conv1" in nodes
+    assert nodes["conv1"] in nodes
+    assert "conv9" not in nodes
+    with pytest.raises(KeyError):
+        nodes["conv9"]
 
 
 def test_parts_are_named_by_the_schema() -> None:
     graph = zoo.graph_of("parts")
-    assert {"max.values", "max.indices", "split_with_sizes.0"} <= set(graph.nodes)
+    assert {"max.values", "max.indices", "split_with_sizes.0"} <= set(graph.nodes.names)
     assert graph.nodes["max"].dtype == "tuple"
     assert graph.nodes["max.indices"].dtype == "int64"
     assert "fc_1" not in graph.nodes  # what nothing reads is left out

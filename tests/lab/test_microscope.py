@@ -102,6 +102,23 @@ def test_an_image_file_and_a_target_of_ones_own(lenet: Path, tmp_path: Path) -> 
         lab.why("latest", "fc3[0]", "test:5", runs=lenet, target="cat")
 
 
+def test_dropout_can_be_seen_in_train_mode(folder: Path, tmp_path: Path) -> None:
+    train(folder, tmp_path, model="mlp", model_options={"dropout": 0.5, "hidden": (40,)})
+    name = next(row["node"] for row in lab.look("latest", "test:0", runs=tmp_path)["nodes"] if "drop" in row["node"])
+    kept = {"eval": 0, "train": 0}
+    for mode in ("eval", "train"):
+        before = lab.look("latest", "test:0", runs=tmp_path, mode=mode)["nodes"]
+        assert before == lab.look("latest", "test:0", runs=tmp_path, mode=mode)["nodes"]  # the same mask each time
+        for i in range(40):
+            why = lab.why("latest", f"{name}[{i}]", "test:0", runs=tmp_path, mode=mode)
+            assert why.gap is not None
+            assert why.gap <= 1e-5 * why.scale
+            kept[mode] += why.recorded != 0
+    assert kept["train"] < kept["eval"]
+    with pytest.raises(InputError, match="eval or train"):
+        lab.look("latest", "test:0", runs=tmp_path, mode="test")  # type: ignore[arg-type]
+
+
 UPDATES: list[dict[str, Any]] = [
     {"model": "lenet5"},
     {"model": "lenet5", "memory_format": "channels-last", "clip": 0.3},

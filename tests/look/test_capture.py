@@ -16,7 +16,7 @@ import zoo
 
 from convoscope.errors import InputError, ModelError, UnknownName
 from convoscope.graph.build import build
-from convoscope.graph.graph import Graph, Mode
+from convoscope.graph.graph import Graph, Mode, Nodes
 from convoscope.graph.run import run
 from convoscope.look.capture import capture
 from convoscope.look.captured import Captured
@@ -66,7 +66,7 @@ def test_every_gradient_is_the_slope_of_the_loss(name: str) -> None:
     model, graph, inputs, target, _ = looked(name, "train", n=2)
     seen = capture(graph, model, inputs, target, dtype=torch.float64, seed=5)
     graph = seen.graph
-    names = list(graph.nodes)
+    names = list(graph.nodes.names)
     tried = 0
     for place, node in enumerate(graph.nodes.values()):
         gradient = seen.gradient(node.name) if node.dtype != "tuple" else None
@@ -99,7 +99,7 @@ def _rerun(graph: Graph, values: dict[str, Tensor], seen: Captured) -> None:
             if mask is not None:
                 values[node.name] = values[node.inputs[0]] * mask
             else:
-                one = Graph({name: graph.nodes[name] for name in (*node.inputs, node.name)}, graph.mode, ())
+                one = Graph(Nodes(graph.nodes[name] for name in (*node.inputs, node.name)), graph.mode, ())
                 run(one, values, wide=True)
 
 
@@ -288,7 +288,7 @@ def test_scope_looks_at_an_image_or_a_batch(scope: Scope) -> None:
     assert batch.graph.batch == 4
     assert batch.gradient("conv1").shape == (4, 6, 28, 28)  # type: ignore[union-attr]
     assert scope.look(zoo.image(1, 1, 28)).gradient("conv1") is None
-    assert list(scope.graph.nodes) == [name for name in alone.graph.nodes if name not in ("target", "loss")]
+    assert list(scope.graph.nodes.names) == [name for name in alone.graph.nodes.names if name not in ("target", "loss")]
 
 
 def test_scope_knows_three_losses_and_takes_any(scope: Scope) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import typer
 
@@ -36,7 +36,9 @@ AtStep = Annotated[
 Image = Annotated[
     str, typer.Option("--image", help="test:45 (or train:, validation:) for an image of the run's data, or a file.")
 ]
+InMode = Annotated[str, typer.Option("--mode", help="eval, or train for dropout and batch statistics.")]
 RUNS = Path("runs")
+Mode: TypeAlias = Literal["eval", "train"]  # what the lab holds it to
 
 
 def _version(wanted: bool) -> None:
@@ -138,12 +140,17 @@ def predict(
 
 @app.command()
 def look(
-    run: RunName, image: Image = "test:0", step: AtStep = None, runs: Runs = RUNS, json_lines: Json = False
+    run: RunName,
+    image: Image = "test:0",
+    step: AtStep = None,
+    mode: InMode = "eval",
+    runs: Runs = RUNS,
+    json_lines: Json = False,
 ) -> None:
     """Run one image through a run's network and show every node: shape, parameters, FLOPs, field, values."""
     from convoscope import lab
 
-    facts = lab.look(run, image, runs=runs, step=step)
+    facts = lab.look(run, image, runs=runs, step=step, mode=cast(Mode, mode))
     _answer(facts, json_lines, lambda: render.look(facts))
 
 
@@ -160,6 +167,7 @@ def why(
     ] = False,
     step: AtStep = None,
     target: Annotated[str | None, typer.Option(help="The class the loss is against; else the image's own.")] = None,
+    mode: InMode = "eval",
     terms: Annotated[int, typer.Option(min=0, help="Terms of each sum to show, the largest first; 0 shows all.")] = 20,
     latex: Annotated[bool, typer.Option("--latex", help="Answer in LaTeX.")] = False,
     runs: Runs = RUNS,
@@ -178,7 +186,7 @@ def why(
         found = lab.why_update(run, at, runs=runs, step=step)
     else:
         direction: Literal["forward", "backward"] = "backward" if backward else "forward"
-        found = lab.why(run, at, image, runs=runs, step=step, direction=direction, target=target)
+        found = lab.why(run, at, image, runs=runs, step=step, direction=direction, target=target, mode=cast(Mode, mode))
     limit = terms or None
     text = found.latex(limit) if latex else found.text(limit)
     _answer(found.json(limit) if json_lines else None, json_lines, lambda: typer.echo(text))

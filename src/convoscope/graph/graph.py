@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, overload
 
 from torch import Tensor
 
@@ -88,12 +88,52 @@ class Node:
         return tuple(_refs(self.args))
 
 
+class Nodes(Sequence[Node]):
+    """Nodes in the order they are computed, by place, or by name: `nodes[0]`, `nodes["conv2"]`, `"conv2" in nodes`.
+
+    Iterating gives the nodes; `names` gives what they are called, and `values` and `items` serve as a mapping's do.
+    """
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self._by_name = {node.name: node for node in nodes}
+        self._in_order = tuple(self._by_name.values())
+
+    @overload
+    def __getitem__(self, key: int | str) -> Node: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[Node, ...]: ...
+    def __getitem__(self, key: int | str | slice) -> Node | tuple[Node, ...]:
+        return self._by_name[key] if isinstance(key, str) else self._in_order[key]
+
+    def __len__(self) -> int:
+        return len(self._in_order)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._in_order)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._by_name if isinstance(key, str) else key in self._in_order
+
+    @property
+    def names(self) -> KeysView[str]:
+        """The nodes' names, in order."""
+        return self._by_name.keys()
+
+    def values(self) -> tuple[Node, ...]:
+        """The nodes, in order."""
+        return self._in_order
+
+    def items(self) -> ItemsView[str, Node]:
+        """Pairs of name and node, in order."""
+        return self._by_name.items()
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """All nodes in the order they are computed.
 
     Attributes:
-        nodes: Name to node: inputs, parameters, buffers and constants first, then ops, each after what it reads.
+        nodes: By place or by name: inputs, parameters, buffers and constants first, then ops, each after what it reads.
         mode: The mode that was exported.
         outputs: The names of the model's outputs, in order.
         model: The name of the model's class.
@@ -106,7 +146,7 @@ class Graph:
         constants: The tensors that are in no state dict, by node name: literals of the code, non-persistent buffers.
     """
 
-    nodes: Mapping[str, Node]
+    nodes: Nodes
     mode: Mode
     outputs: tuple[str, ...]
     model: str = ""
@@ -121,7 +161,7 @@ class Graph:
     @cached_property
     def consumers(self) -> dict[str, tuple[str, ...]]:
         """For each node the nodes that read it, in order, each once."""
-        readers: dict[str, dict[str, None]] = {name: {} for name in self.nodes}
+        readers: dict[str, dict[str, None]] = {name: {} for name in self.nodes.names}
         for node in self.nodes.values():
             for source in node.inputs:
                 readers[source][node.name] = None
@@ -133,14 +173,14 @@ class Graph:
         Raises:
             UnknownName: there is neither; near names are listed.
         """
-        if name in self.nodes:
+        if name in self.nodes.names:
             return self.nodes[name]
         for node in reversed(tuple(self.nodes.values())):
             if node.kind == "op" and name and f"{node.module}.".startswith(f"{name}."):
                 return node
         modules = {node.module: None for node in self.nodes.values() if node.module}
-        near = difflib.get_close_matches(name, {**self.nodes, **modules}, n=3, cutoff=0.5)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(self.nodes)}."
+        near = difflib.get_close_matches(name, [*self.nodes.names, *modules], n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(self.nodes.names)}."
         raise UnknownName(f"{self.model} has no node or module called {name!r}.", hint=hint)
 
     @cached_property
@@ -160,7 +200,7 @@ class Graph:
             def resize(size: Size) -> Argument:
                 return Size(batch, size.times, size.plus)
 
-            nodes = {name: _resized(node, resize) for name, node in self.nodes.items()}
+            nodes = Nodes(_resized(node, resize) for node in self.nodes)
             self._at[batch] = replace(self, nodes=nodes, batch=batch)
         return self._at[batch]
 

@@ -13,7 +13,7 @@ from torch.export.graph_signature import InputKind, InputSpec
 from convoscope.graph.calls import Call, Origin, Sizes, argument_names
 from convoscope.graph.export import Exported, WithLoss, holds_for_any_batch, input_name
 from convoscope.graph.functional import Alias, Functional
-from convoscope.graph.graph import Argument, Graph, Kind, Mode, Node, Ref
+from convoscope.graph.graph import Argument, Graph, Kind, Mode, Node, Nodes, Ref
 from convoscope.graph.names import Names, name_calls
 
 KINDS: dict[InputKind, Kind] = {
@@ -130,7 +130,7 @@ class _Reader:
         inputs = [self.sources[node.name].name for node in self.known if self._is_input(node)]
         target = inputs[-1] if loss else ""
         return Graph(
-            nodes,
+            Nodes(nodes.values()),
             mode,
             tuple(named[end] for end in (ends[:-1] if loss else ends)),
             type(self.model).__name__,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from convoscope.errors import ModelError, RunError, StorageError
 from convoscope.graph.calls import argument_names
-from convoscope.graph.graph import Argument, Graph, Node, Ref, Size
+from convoscope.graph.graph import Argument, Graph, Node, Nodes, Ref, Size
 from convoscope.graph.run import overload
 from convoscope.graph.views import written
 
@@ -107,7 +107,8 @@ def from_json(record: Mapping[str, Json]) -> Graph:
             _check_op(node)
         nodes[node.name] = node
     graph = Graph(
-        nodes, record["mode"], tuple(record["outputs"]), record["model"], record["extras"], tuple(record["inputs"]),
+        Nodes(nodes.values()), record["mode"], tuple(record["outputs"]), record["model"], record["extras"],
+        tuple(record["inputs"]),
         record["loss"], record["target"], batch, bool(record["dynamic"]),
         {name: _tensor_from_json(entry) for name, entry in record["constants"].items()},
     )  # fmt: skip

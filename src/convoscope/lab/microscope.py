@@ -19,7 +19,7 @@ from convoscope.errors import ConvoscopeError, InputError, RunError, StorageErro
 from convoscope.graph.build import build as build_graph
 from convoscope.graph.cost import COUNTS, Costs, cost
 from convoscope.graph.field import field
-from convoscope.graph.graph import Graph, Node
+from convoscope.graph.graph import Graph, Mode, Node
 from convoscope.graph.save import load, save
 from convoscope.lab.sitting import Ready, loop, prepare
 from convoscope.lab.trainee import Trainee, open_run
@@ -65,7 +65,9 @@ class RunLoss(nn.Module):
         return self._loss(logits, labels, self._label_smoothing).mean()
 
 
-def see(name: str, image: str, *, runs: Path, step: int | None = None, target: str | None = None) -> Seen:
+def see(
+    name: str, image: str, *, runs: Path, step: int | None = None, target: str | None = None, mode: Mode = "eval"
+) -> Seen:
     """Runs one image through a run's network, forward and backward, and keeps every value and gradient.
 
     Args:
@@ -75,25 +77,28 @@ def see(name: str, image: str, *, runs: Path, step: int | None = None, target: s
         step: The checkpoint whose weights to use; the final ones without it.
         target: The class that the loss is computed against; the image's own label without it, or for a file the class
             that the network names.
+        mode: "eval", or "train" to see what dropout and batch statistics do; the mask is the same each time.
 
     Raises:
-        InputError: no such image, class or run.
+        InputError: no such image, class, mode or run.
         ModelError: the network cannot be exported, or a weight is NaN.
     """
+    if mode not in {"eval", "train"}:
+        raise InputError(f"The mode was given as {mode!r}; it is eval or train.")
     trainee = open_run(name, runs=runs, step=step)
     pixels, label = _pixels(trainee, image)
     placeholder = data_room.Dataset(pixels[None], np.zeros(1, np.int64), trainee.class_names, image)
     feed = Feed(placeholder, trainee.normalisation, trainee.machine.device)
     x, _ = feed.batch(torch.zeros(1, dtype=torch.long), 0)
     goal, goal_is = _target(trainee, x, label, target)
-    graph = graph_of(trainee, x, torch.tensor([goal]))
-    model = trainee.model.float()
-    return Seen(capture(graph, model, x, torch.tensor([goal])), trainee, image, goal, goal_is)
+    graph = graph_of(trainee, x, torch.tensor([goal]), mode)
+    passed = capture(graph, trainee.model, x, torch.tensor([goal]), seed=trainee.recipe.seed)
+    return Seen(passed, trainee, image, goal, goal_is)
 
 
-def look(name: str, image: str, *, runs: Path, step: int | None = None) -> dict[str, Any]:
+def look(name: str, image: str, *, runs: Path, step: int | None = None, mode: Mode = "eval") -> dict[str, Any]:
     """The network on one image: for each node its op, shape, parameters, FLOPs, receptive field and values."""
-    seen = see(name, image, runs=runs, step=step)
+    seen = see(name, image, runs=runs, step=step, mode=mode)
     graph = seen.captured.graph
     costs = cost(graph)
     rows = [_row(seen, graph, costs, node) for node in graph.nodes.values() if node.kind == "op"]
@@ -138,7 +143,7 @@ def _row(seen: Seen, graph: Graph, costs: Costs, node: Node) -> dict[str, Any]:
 
 def why(
     name: str, at: str, image: str, *, runs: Path, step: int | None = None, direction: Direction = "forward",
-    target: str | None = None,
+    target: str | None = None, mode: Mode = "eval",
 ) -> Why:  # fmt: skip
     """The arithmetic of one number: its value, or the gradient of the loss by it.
 
@@ -150,12 +155,13 @@ def why(
         step: As in `see`.
         direction: "forward" for its value, "backward" for dloss/dvalue.
         target: As in `see`.
+        mode: As in `see`.
 
     Raises:
         InputError: no such run, image, node or unit.
     """
     node, unit = place(at)
-    return see(name, image, runs=runs, step=step, target=target).captured.why(node, unit, direction)
+    return see(name, image, runs=runs, step=step, target=target, mode=mode).captured.why(node, unit, direction)
 
 
 def why_update(name: str, at: str, *, runs: Path, step: int) -> Why:
@@ -210,13 +216,13 @@ def place(text: str) -> tuple[str, tuple[int, ...]]:
     return match["node"], unit
 
 
-def graph_of(trainee: Trainee, x: Tensor, target: Tensor) -> Graph:
-    """The run's graph with its loss, in eval mode: read from the run's folder, or exported once and kept there."""
-    path = trainee.run.folder / "graph" / "eval.json"
+def graph_of(trainee: Trainee, x: Tensor, target: Tensor, mode: Mode) -> Graph:
+    """The run's graph with its loss: read from the run's folder, or exported once and kept there."""
+    path = trainee.run.folder / "graph" / f"{mode}.json"
     if path.is_file():
         with contextlib.suppress(ConvoscopeError):  # written by another torch, or damaged: export again
             return load(path)
-    graph = build_graph(trainee.model.float(), x, "eval", loss=RunLoss(trainee.recipe), target=target)
+    graph = build_graph(trainee.model, x, mode, loss=RunLoss(trainee.recipe), target=target)
     with contextlib.suppress(StorageError, OSError):  # a read-only run can be looked at all the same
         path.parent.mkdir(exist_ok=True)
         save(graph, path)

@@ -97,6 +97,9 @@ def train(
         StorageError: the disk refused; what was saved before is intact.
         TrainingFailed: NaN, or nothing learnt at all.
     """
+    if recipe.data not in data_room.DATASETS:
+        # The run must find its images again from wherever it is resumed.
+        recipe = dataclasses.replace(recipe, data=str(Path(recipe.data).expanduser().resolve()))
     ready = prepare(recipe)
     recipe = ready.recipe
     feed = Feed(

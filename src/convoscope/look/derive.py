@@ -192,7 +192,7 @@ def _ruled(node: Node, rule: Callable[[], Expression]) -> tuple[Expression | Non
 
 
 def _without_gradient(see: See, name: str, written: str, seen: Seen) -> Why:
-    if not any(seen.gradient(other) is not None for other in see.graph.nodes):
+    if not any(seen.gradient(other) is not None for other in see.graph.nodes.names):
         raise InputError(
             "This pass has no gradients.", hint="Look with a target, so that there is a loss to go back from."
         )

@@ -1,0 +1,58 @@
+"""How many numbers were opened, how many did not check, and the worst gap: the networks of the tests and every model.
+
+    python benchmarks/units.py [--units 200]
+
+Random units of every node, forward and backward, in float32 and float64, held against what the pass recorded and what
+autograd gave. The gap is a share of the sum of |terms|; one above 1e-5 (float32) or 1e-12 (float64) is a mismatch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "look"))
+
+import cases_arithmetic  # noqa: F401 - adds its cases
+import cases_losses  # noqa: F401
+from cases import CASES
+from networks import Case, check, seen_of
+
+from convoscope.lab.microscope import RunLoss
+from convoscope.models import MODELS, build
+from convoscope.train.recipe import Recipe
+
+
+def model_case(name: str) -> Case:
+    """A registered model on two random images of its paper's size, with cross-entropy."""
+    torch.manual_seed(0)
+    recipe = Recipe(label_smoothing=0.1)
+    return Case(build(name, (1, 28, 28), 10), torch.randn(2, 1, 28, 28), RunLoss(recipe), torch.tensor([3, 7]))
+
+
+def main(units: int) -> None:
+    torch.set_num_threads(1)
+    makers = {**CASES, **{f"model {name}": (lambda name=name: model_case(name)) for name in MODELS}}
+    for dtype in (torch.float32, torch.float64):
+        tried, wrong, worst, unruled, begin = 0, 0, 0.0, 0, time.perf_counter()
+        for make in makers.values():
+            torch.manual_seed(0)
+            tally = check(seen_of(make(), dtype), dtype, units)
+            tried, wrong, unruled = tried + tally.tried, wrong + len(tally.wrong), unruled + len(tally.unruled)
+            worst = max(worst, tally.worst)
+        print(
+            f"{str(dtype).removeprefix('torch.')}: {tried:,} numbers of {len(makers)} networks, {wrong} mismatches, "
+            f"{unruled} without a rule, worst gap {worst:.1e} of the sum of |terms| "
+            f"({1e3 * (time.perf_counter() - begin) / tried:.2f} ms each, export and pass included)",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--units", type=int, default=200)
+    main(**vars(parser.parse_args()))
