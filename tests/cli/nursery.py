@@ -183,6 +183,8 @@ def _run_child(question: dict[str, Any]) -> None:
         os.dup2(handle, number)
     for number in range(3):
         os.set_inheritable(number, True)
+    for name in ("COLUMNS", "LINES"):  # those of whoever runs the tests
+        os.environ.pop(name, None)
     os.environ.update(question["env"])
     os.chdir(question["cwd"])
     sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from conftest import bars, write_idx
 from convoscope import lab
 from convoscope.errors import RecipeError, UnknownName
 from convoscope.models import MODELS
@@ -27,6 +30,18 @@ def test_the_models_figures_go_with_the_models_choice(model: str) -> None:
         assert (
             lab.make_recipe({"model": model, "loss": loss}).loss == loss
         )  # and no label smoothing that it cannot have
+
+
+def test_a_run_finds_its_images_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bars").mkdir()
+    write_idx(tmp_path / "bars", "train", bars(60, 1))
+    monkeypatch.chdir(tmp_path)
+    recipe = lab.make_recipe({"model": "linear", "data": "bars", "epochs": 2, "device": "cpu"})
+    stopped = list(lab.train(recipe, runs=tmp_path / "runs", should_stop=lambda: True))
+    monkeypatch.chdir("/")
+    finished = list(lab.resume("linear-bars-1", runs=tmp_path / "runs"))[-1]
+    assert stopped[-1].reason == "stopped"
+    assert finished.reason == "finished"
 
 
 def test_what_does_not_exist_is_refused() -> None:

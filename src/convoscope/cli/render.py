@@ -153,7 +153,7 @@ def runs(rows: list[dict[str, Any]], folder: Path) -> None:
             _number(row.get("training_seconds"), ".1f"),
             (row.get("started") or "")[:16].replace("T", " "),
         )
-        what = (row["name"], row.get("model", ""), row.get("data", ""), row["state"])
+        what = (row["name"], row.get("model", ""), Path(row.get("data", "")).name, row["state"])
         _add_row(table, *what, steps, *figures, seconds, started)
     console = _console()
     console.print(table)

@@ -97,9 +97,6 @@ def train(
         StorageError: the disk refused; what was saved before is intact.
         TrainingFailed: NaN, or nothing learnt at all.
     """
-    if recipe.data not in data_room.DATASETS:
-        # The run must find its images again from wherever it is resumed.
-        recipe = dataclasses.replace(recipe, data=str(Path(recipe.data).expanduser().resolve()))
     ready = prepare(recipe)
     recipe = ready.recipe
     feed = Feed(
@@ -316,9 +313,13 @@ def _started(run: Run, ready: Ready, plan: Plan, checkpoint: Checkpoint | None) 
 
 
 def _data_card(ready: Ready) -> dict[str, Any]:
-    splits = ready.opened.splits
+    splits, data = ready.opened.splits, ready.recipe.data
     return {
         "source": splits.train.source,
+        # Where the images are found again from another folder than the one the command was given in.
+        "path": None
+        if ready.recipe.data in data_room.DATASETS
+        else str(Path(ready.recipe.data).expanduser().resolve()),
         "class_names": list(splits.train.class_names),
         "policy": ready.opened.policy.to_dict(),
         "normalisation": ready.normalisation.to_dict(),

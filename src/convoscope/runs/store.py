@@ -21,7 +21,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +87,20 @@ class Run:
                 hint="Update with: pip install --upgrade convoscope",
             )
         try:
-            return from_dict(card["recipe"])
+            return self._where_the_images_are(from_dict(card["recipe"]))
         except (ConvoscopeError, TypeError) as error:
             said = error.message if isinstance(error, ConvoscopeError) else f"{error}."
             raise RunError(f"The recipe of the run {self.name} cannot be used: {said}", hint=_RESTORE) from None
+
+    def _where_the_images_are(self, recipe: Recipe) -> Recipe:
+        """The recipe with the images' whole path where its own does not lead there from the present folder."""
+        try:
+            path = self.card("data").get("path")
+        except RunError:
+            return recipe
+        if not isinstance(path, str) or Path(recipe.data).expanduser().exists():
+            return recipe
+        return replace(recipe, data=path)
 
     def card(self, name: str, *needed: str) -> dict[str, Any]:
         """One of the run's JSON documents: "provenance", "data", "plan" or "evaluation".
