@@ -9,7 +9,7 @@ demo: $(READY)  ## train LeNet-5 on MNIST; prints where the run and its report a
 	$(BIN)/convoscope train --data mnist --model lenet5
 
 test: $(READY)  ## every test but the slow ones
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow"
 
 test-all: $(READY)  ## every test
 	$(BIN)/pytest
