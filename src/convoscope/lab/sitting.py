@@ -317,9 +317,7 @@ def _data_card(ready: Ready) -> dict[str, Any]:
     return {
         "source": splits.train.source,
         # Where the images are found again from another folder than the one the command was given in.
-        "path": None
-        if ready.recipe.data in data_room.DATASETS
-        else str(Path(ready.recipe.data).expanduser().resolve()),
+        "path": None if data in data_room.DATASETS else str(Path(data).expanduser().resolve()),
         "class_names": list(splits.train.class_names),
         "policy": ready.opened.policy.to_dict(),
         "normalisation": ready.normalisation.to_dict(),
