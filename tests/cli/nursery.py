@@ -68,11 +68,20 @@ class Child:
         return self._out, self._err
 
 
+# Typer asks which shell started it, and has no answer for the plain sh of make; told not to ask, it takes the name
+# that is given.
+ANY_SHELL = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+
+
 @functools.cache
 def _server() -> subprocess.Popen[str]:
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     server = subprocess.Popen(
-        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | one
+        [sys.executable, __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | one | ANY_SHELL,
     )
     atexit.register(server.kill)
     return server

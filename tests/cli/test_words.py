@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from nursery import NO_REPORT, Ended, command, here, make_idx, own_copy, room, trained
+from nursery import ANY_SHELL, NO_REPORT, Ended, command, here, make_idx, own_copy, room, trained
 from PIL import Image
 
 from convoscope.train.recipe import Recipe, knobs
 
-COMMANDS = ("train", "resume", "runs", "show", "evaluate", "predict", "models", "data")
+COMMANDS = ("train", "resume", "runs", "show", "evaluate", "predict", "look", "why", "models", "data")
 RECIPE = ("train", "--data", "data", "--model", "mlp", "--epochs", "1")
 
 
@@ -48,7 +48,7 @@ for words in {words!r}:
 heavy = {{"torch", "numpy", "PIL", "matplotlib", "accelerate", "safetensors", "convoscope.lab"}} & set(sys.modules)
 assert not heavy, heavy
 """
-    environment = os.environ | {"SHELL": "/bin/bash", "COLUMNS": "200"}
+    environment = os.environ | ANY_SHELL | {"COLUMNS": "200"}
     answer = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
     )
@@ -364,10 +364,30 @@ def test_evaluate_on_other_classes(tmp_path: Path) -> None:
     assert "Traceback" not in ended.err
 
 
+# The microscope.
+def test_look_and_why(tmp_path: Path) -> None:
+    copy = own_copy(tmp_path)
+    facts = json.loads(command("look", "latest", "--image", "test:3", "--json", cwd=copy).out)
+    said = command("look", "latest", "--image", "test:3", cwd=copy).out
+    assert all(row["node"] in said for row in facts["nodes"])
+    fc1 = ("why", "latest", "--image", "test:3", "--at", "fc1[2]")
+    opened = json.loads(command(*fc1, "--json", cwd=copy).out)
+    assert opened["gap"] <= 1e-5 * opened["scale"]
+    assert "recorded" in command(*fc1, "--terms", "3", cwd=copy).out
+    assert "\\" in command(*fc1, "--latex", "--backward", cwd=copy).out
+    update = ("why", "latest", "--at", "fc1.weight[2,5]", "--update")
+    said = command(*update, "--step", "3", cwd=copy).out
+    assert "fc1.weight[2, 5] after the step" in said
+    for words in (update, (*update, "--step", "3", "--backward"), ("why", "latest", "--at", "fc9[1]")):
+        ended = command(*words, cwd=copy)
+        assert ended.code == 1
+        assert "Traceback" not in ended.err
+
+
 # The shell.
 def test_completion() -> None:
     for shell in ("bash", "zsh", "fish"):
-        said = command("--show-completion", shell, cwd=room(), env={"SHELL": f"/bin/{shell}"})
+        said = command("--show-completion", shell, cwd=room())
         assert said.code == 0, said.err
         assert "_CONVOSCOPE_COMPLETE" in said.out
 
