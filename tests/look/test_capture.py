@@ -296,9 +296,9 @@ def test_scope_knows_three_losses_and_takes_any(scope: Scope) -> None:
     logits = scope.look(x).value("fc2")
     goal = torch.tensor([1, 2])
     correct = logits.gather(1, goal[:, None])
-    hinge = ((1 - correct + logits).clamp(min=0).sum(1) - 1).mean() / 10
+    hinge = ((1 - correct + logits).clamp(min=0).sum(1) - 1).mean()
     assert float(scope.look(x, goal, "hinge").value("loss")) == pytest.approx(float(hinge), rel=1e-5)
-    square = (logits - F.one_hot(goal, 10)).square().mean()
+    square = (logits - F.one_hot(goal, 10)).square().sum(1).mean()
     assert float(scope.look(x, goal, "squared_error").value("loss")) == pytest.approx(float(square), rel=1e-5)
     own = scope.look(x, torch.zeros(2, 10), F.l1_loss)
     assert float(own.value("loss")) == pytest.approx(float(logits.abs().mean()), rel=1e-5)

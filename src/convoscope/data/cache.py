@@ -106,7 +106,10 @@ def _take_from(remote: Remote, source: Path, gathering: Path) -> None:
         _unpack(remote, source, gathering)
         remote.check(gathering)
     else:
-        raise DataError(f"{source} is neither a folder nor a file; {remote.title} was to be taken from it.")
+        raise DataError(
+            f"{source} is neither a folder nor a file; {remote.title} was to be taken from it.",
+            hint="Give the folder or the archive that holds its files.",
+        )
 
 
 def _place(path: Path, target: Path) -> None:

@@ -45,9 +45,9 @@ class Trainee:
 
     def logits(self, images: NDArray[np.uint8]) -> Tensor:
         """float32 (N, K) for uint8 images (N, C, H, W) as `policy` reads them."""
-        placeholder = data_room.Dataset(images, np.zeros(len(images), np.int64), self.class_names, self.run.name)
+        unlabelled = data_room.Dataset(images, np.zeros(len(images), np.int64), self.class_names, self.run.name)
         feed = Feed(
-            placeholder,
+            unlabelled,
             self.normalisation,
             self.machine.device,
             channels_last=self.plan.memory_format == "channels-last",

@@ -14,18 +14,24 @@ from convoscope.graph.build import build
 from convoscope.graph.graph import Graph, Mode
 from convoscope.look.capture import capture
 from convoscope.look.captured import Captured
+from convoscope.train import losses
 
 LossName: TypeAlias = Literal["cross_entropy", "hinge", "squared_error"]
 Loss: TypeAlias = Callable[[Any, Tensor], Tensor]
 Target: TypeAlias = "Tensor | int | Sequence[int]"
 
-# hinge: the mean over images of sum_j max(0, 1 - s_y + s_j) / C, j != y (Crammer and Singer 2001).
-# squared_error: the mean over images and classes of (s - t)^2, where t is 1 for the image's class and 0 elsewhere.
-LOSSES: dict[str, Loss] = {
-    "cross_entropy": F.cross_entropy,
-    "hinge": F.multi_margin_loss,
-    "squared_error": F.mse_loss,
-}
+
+def hinge(logits: Tensor, labels: Tensor) -> Tensor:
+    """The mean over images of training's hinge loss."""
+    return losses.hinge(logits, labels, 0.0).mean()
+
+
+def squared_error(logits: Tensor, labels: Tensor) -> Tensor:
+    """The mean over images of training's squared error against one-hot labels."""
+    return losses.squared_error(logits, labels, 0.0).mean()
+
+
+LOSSES: dict[str, Loss] = {"cross_entropy": F.cross_entropy, "hinge": hinge, "squared_error": squared_error}
 
 
 class Scope:
@@ -132,4 +138,4 @@ class Scope:
                 f"Class {int(goal.max() if int(goal.min()) >= 0 else goal.min())} of a model with {n_classes} classes.",
                 hint=f"Classes are numbered 0 to {n_classes - 1}.",
             )
-        return F.one_hot(goal, n_classes).to(torch.float32) if loss == "squared_error" else goal
+        return goal
