@@ -271,3 +271,20 @@ def test_unusable_models_and_inputs_are_refused() -> None:
         lenet.get_parameter("fc1.weight")[3, 4:6] = torch.nan
     with pytest.raises(ModelError, match=r"fc1.weight holds 2 NaN of 48000"):
         build(lenet, x)
+
+
+class SecondOfTheBatch(nn.Module):
+    """Reads one image of the batch by its number, so that no other size will do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(x)[1] * 2
+
+
+def test_a_model_that_indexes_the_batch_has_a_graph_for_that_size() -> None:
+    graph = build(SecondOfTheBatch(), torch.randn(2, 3))
+    assert not graph.dynamic
+    assert graph.batch == 2

@@ -60,7 +60,7 @@ def _for_any_batch(module: nn.Module, inputs: tuple[Tensor, ...], mode: Mode) ->
         single = tuple(tensor[:1] for tensor in inputs)
         one_too = mode == "train" or graph.batch == 1 or check_same(graph.at(1), module, single)
         return graph if one_too and check_same(graph, module, inputs) else None
-    except (ModelError, SizeUnknownError, ValueError, RuntimeError):
+    except (ModelError, SizeUnknownError, ValueError, RuntimeError, IndexError):
         return None  # the export for one size says what is wrong with it, if anything is
 
 
