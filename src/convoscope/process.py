@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import sys
+from pathlib import Path
 
 # glibc's mallopt parameters (malloc.h): by default every tensor above 128 kB is a fresh mmap, zeroed page by page by
 # the kernel, and unmapped when freed. Keeping the heap makes those pages warm memory.
@@ -35,3 +37,13 @@ def keep_heap() -> bool:
         return False
     settings = ((_M_MMAP_THRESHOLD, 32), (_M_TRIM_THRESHOLD, 1024), (_M_TOP_PAD, 64))
     return all(mallopt(parameter, mebibytes * _MEBIBYTE) == 1 for parameter, mebibytes in settings)
+
+
+def processor() -> str:
+    """The processor's name, as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

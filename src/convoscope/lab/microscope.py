@@ -32,9 +32,9 @@ from convoscope.runs.store import Run
 from convoscope.train.checkpoint import MODEL, OPTIMISER, Checkpoint
 from convoscope.train.feed import Feed, augmentation_of
 from convoscope.train.gradient import BatchGradient, Plan, workers
-from convoscope.train.loop import n_steps_per_epoch
-from convoscope.train.losses import LOSSES
-from convoscope.train.optim import make_optimiser
+from convoscope.train.loop import n_steps_per_epoch, step_seed
+from convoscope.train.losses import LOSSES, add_penalties, penalised
+from convoscope.train.optim import make_optimiser, memory_format_of
 from convoscope.train.recipe import Recipe
 from convoscope.train.schedules import lr_at
 
@@ -49,7 +49,7 @@ class Seen:
     captured: Captured
     trainee: Trainee
     image: str
-    target: int | None
+    target: int
     target_is: str
 
 
@@ -108,7 +108,7 @@ def look(name: str, image: str, *, runs: Path, step: int | None = None, mode: Mo
         "run": seen.trainee.run.name,
         "step": step,
         "image": image,
-        "target": names[seen.target] if seen.target is not None else None,
+        "target": names[seen.target],
         "target_is": seen.target_is,
         "loss": float(seen.captured.value(graph.loss)) if graph.loss else None,
         "probabilities": dict(zip(names, probabilities, strict=True)),
@@ -190,17 +190,17 @@ def why_update(name: str, at: str, *, runs: Path, step: int) -> Why:
         raise UnknownName(f"There is no parameter called {parameter!r}.", hint=f"Known: {', '.join(gradient)}.")
     weight = weights[parameter]
     rule = _rule_of(ready, parameter)
-    penalised = weight.ndim > 1  # as `train.losses.penalised` has it
+    decayed = bool(penalised([weight]))
     settings = {
         "lr": lr_at(step - 1, n_steps, recipe), "weight_decay": recipe.weight_decay,
-        "l1": recipe.l1 if penalised else 0.0, "l2": recipe.l2 if penalised else 0.0,
+        "l1": recipe.l1 if decayed else 0.0, "l2": recipe.l2 if decayed else 0.0,
         "clip_norm": recipe.clip, "total_norm": total_norm, "match_rms_adamw": 1.0,
     }  # fmt: skip
     if rule in {"momentum", "nesterov", "muon"}:
         settings["momentum"] = recipe.kept_momentum
     prefix = f"{OPTIMISER}{parameter}."
     state = {k.removeprefix(prefix): v for k, v in before.tensors.items() if k.startswith(prefix)}
-    order = _format_of(gradient[parameter])
+    order = memory_format_of(gradient[parameter])
     state = {key: value.contiguous(memory_format=order) if value.ndim else value for key, value in state.items()}
     return explain_update(
         rule, settings, state, weight, gradient[parameter], index, after.tensors[MODEL + parameter], name=parameter
@@ -297,22 +297,18 @@ def _gradient(ready: Ready, plan: Plan, weights: Mapping[str, Tensor], step: int
     _, batch_size = recipe.counts()
     epoch, position = divmod(step - 1, n_steps_per_epoch(len(feed), batch_size))
     batch = feed.order(epoch)[position * batch_size : (position + 1) * batch_size]
-    ready.machine.seed(recipe.seed * 1_000_000_007 + step - 1)
+    ready.machine.seed(step_seed(recipe, step - 1))
     with workers(plan) as crew:
         BatchGradient(ready.model, recipe, ready.machine, plan, crew)(feed, batch, epoch)
-    named = {name: p for name, p in ready.model.named_parameters() if p.grad is not None}
-    whole = [
-        p.grad + (recipe.l1 * p.detach().sign() + recipe.l2 * p.detach() if p.ndim > 1 else 0)
-        for p in named.values()
-        if p.grad is not None
-    ]
-    length = float(torch.nn.utils.get_total_norm(whole))
     # In the order of axes that the optimiser saw: Muon's bfloat16 sums differ with the order of a matrix's columns.
-    return {n: p.grad.contiguous(memory_format=_format_of(p)) for n, p in named.items() if p.grad is not None}, length
-
-
-def _format_of(parameter: Tensor) -> torch.memory_format:
-    return torch.contiguous_format if parameter.is_contiguous() else torch.channels_last
+    raw = {
+        name: p.grad.clone(memory_format=memory_format_of(p))
+        for name, p in ready.model.named_parameters()
+        if p.grad is not None
+    }
+    add_penalties(penalised(ready.model.parameters()), recipe.l1, recipe.l2)
+    length = torch.nn.utils.get_total_norm([p.grad for p in ready.model.parameters() if p.grad is not None])
+    return raw, float(length)
 
 
 def _rule_of(ready: Ready, parameter: str) -> str:

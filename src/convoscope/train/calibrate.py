@@ -14,12 +14,12 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from convoscope.data.cache import cache_folder
+from convoscope.process import processor
 from convoscope.train.device import Machine
 from convoscope.train.feed import Feed
 from convoscope.train.gradient import BatchGradient, Plan, workers
@@ -156,18 +156,10 @@ def _key(model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine) -> str:
         tuple(feed.images.shape[1:]),
         min(recipe.counts()[1], len(feed)),
         (recipe.loss, recipe.device, recipe.precision, recipe.memory_format, recipe.shards, recipe.threads),
-        (machine.device.type, machine.n_cores, machine.n_processes, platform.machine(), _processor()),
+        (machine.device.type, machine.n_cores, machine.n_processes, platform.machine(), processor()),
         torch.__version__,
     )
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def _remembered(key: str) -> Plan | None:

@@ -92,7 +92,7 @@ def train(
             for first in range(position * batch_size, len(order), batch_size):
                 batch = order[first : first + batch_size]
                 # 1. The gradient of the mean loss over the batch, and of the penalties.
-                machine.seed(recipe.seed * 1_000_000_007 + progress.step)
+                machine.seed(step_seed(recipe, progress.step))
                 loss, accuracy, stop = gradient(feed, batch, epoch, stop=should_stop())
                 if recipe.l1 or recipe.l2:
                     loss += add_penalties(decayed, recipe.l1, recipe.l2)
@@ -153,6 +153,11 @@ def snapshot_steps(steps_per_epoch: int, n: int) -> frozenset[int]:
     if n == 0:
         return frozenset()
     return frozenset(round(steps_per_epoch ** (i / max(1, n - 1))) for i in range(n))
+
+
+def step_seed(recipe: Recipe, index: int) -> int:
+    """Where the random numbers of update `index` (from 0) begin, dropout's above all."""
+    return recipe.seed * 1_000_000_007 + index
 
 
 class _Pace:

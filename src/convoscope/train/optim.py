@@ -35,7 +35,7 @@ class Optimiser:
         for part in self.parts:
             for parameter, view in part.views.values():
                 assert parameter.grad is not None
-                view.grad = _as_matrix(parameter.grad.to(memory_format=_format_of(parameter)))
+                view.grad = _as_matrix(parameter.grad.to(memory_format=memory_format_of(parameter)))
             for group in part.optimiser.param_groups:
                 group["lr"] = lr
             part.optimiser.step()
@@ -59,7 +59,7 @@ class Optimiser:
                 # A parameter's name may begin another's: only keys without a further dot are its own.
                 own = {key: value.clone() for key, value in own.items() if "." not in key}
                 if name in part.views:
-                    format_ = _format_of(part.views[name][0])
+                    format_ = memory_format_of(part.views[name][0])
                     own = {key: _as_matrix(value.contiguous(memory_format=format_)) for key, value in own.items()}
                 if own:
                     part.optimiser.state[parameter] = own
@@ -167,7 +167,8 @@ def _as_kernel(matrix: Tensor, kernel: Tensor) -> Tensor:
     return matrix.view(D, *sides, C).movedim(-1, 1)
 
 
-def _format_of(tensor: Tensor) -> torch.memory_format:
+def memory_format_of(tensor: Tensor) -> torch.memory_format:
+    """The order in which the axes of a kernel (D, C, kh, kw), or of anything else, lie in memory."""
     if tensor.ndim == 4 and not tensor.is_contiguous():
         return torch.channels_last
     return torch.contiguous_format
