@@ -16,7 +16,7 @@ from convoscope import data as data_room
 from convoscope.data import ImagePolicy
 from convoscope.data.normalise import Normalisation
 from convoscope.errors import BrokenImage, DataError, RunError
-from convoscope.models import build
+from convoscope.models import build, undrawn
 from convoscope.runs import store
 from convoscope.runs.store import Run
 from convoscope.runs.summary import hardest
@@ -71,7 +71,9 @@ def open_run(name: str, *, runs: Path, step: int | None = None) -> Trainee:
     except (DataError, TypeError):
         raise run.garbled("data") from None
     machine = Machine(recipe.device)
-    model = build(recipe.model, (policy.channels, policy.height, policy.width), len(class_names), recipe.model_options)
+    shape = (policy.channels, policy.height, policy.width)
+    with undrawn():
+        model = build(recipe.model, shape, len(class_names), recipe.model_options)
     try:
         model.load_state_dict(run.load_weights(step))
     except RuntimeError as error:

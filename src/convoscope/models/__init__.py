@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from convoscope.models import lenet5, linear, mlp
+# In the order of the field's history, which is the order in which they are listed.
+from convoscope.models import linear, mlp, lenet5, resnet  # isort: skip
 from convoscope.models.registry import MODELS, Architecture, Shape, build, options_from_text
 from convoscope.models.table import LayerRow, layer_table
+from convoscope.models.undrawn import undrawn
 
 __all__ = [
     "MODELS",
@@ -17,4 +19,6 @@ __all__ = [
     "linear",
     "mlp",
     "options_from_text",
+    "resnet",
+    "undrawn",
 ]
