@@ -11,7 +11,19 @@ from convoscope.errors import RunError
 from convoscope.runs import store
 from convoscope.runs.describe import describe, headline
 from convoscope.runs.store import Run, Writer
-from convoscope.train.events import EpochEnded, Event, Finding, Finished, Saved, Started, Step, Thinned, Trained
+from convoscope.train.events import (
+    Continued,
+    EpochEnded,
+    Event,
+    Finding,
+    Finished,
+    Paused,
+    Saved,
+    Started,
+    Step,
+    Thinned,
+    Trained,
+)
 from convoscope.train.gradient import Plan
 from convoscope.train.recipe import Recipe
 
@@ -99,3 +111,23 @@ def test_a_broken_run_is_a_line_too(run: Run) -> None:
     assert "cannot be read" in line["error"]
     with pytest.raises(RunError):
         describe(run)
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ([STARTED, Paused(0)], "paused"),
+        ([STARTED, STEP, Paused(7)], "paused"),
+        ([STARTED, STEP, Paused(7), Continued(7)], "training"),
+        ([STARTED, STEP, Paused(7), Continued(7), STEP, Paused(8)], "paused"),
+        ([STARTED, STEP, Paused(7), Trained(7, "stopped", 1.0)], "training"),  # the writer has yet to close
+        ([STARTED, STEP, Paused(7), Started(**{**vars(STARTED), "step": 7})], "training"),  # killed, and gone on with
+    ],
+)
+def test_the_state_of_a_run_that_is_held(run: Run, events: list[Event], state: str) -> None:
+    writer = Writer(run)
+    for event in events:
+        writer.append(event)
+    assert headline(run)["state"] == state
+    writer.close()
+    assert headline(run)["state"] in {"interrupted", "stopped"}

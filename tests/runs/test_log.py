@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from convoscope.errors import RunError, StorageError
-from convoscope.runs.log import Log, history, read_log
+from convoscope.runs.log import Log, history, last_of, read_log
 from convoscope.train.events import (
+    Continued,
     EpochEnded,
     Event,
     Finding,
     Finished,
+    Paused,
     Saved,
     Started,
     Step,
@@ -130,6 +132,37 @@ def test_history_leaves_out_what_was_undone(tmp_path: Path) -> None:
     # Starting over takes back every step.
     write(path, started(0), step(1))
     assert [event.step for event in history(path) if isinstance(event, Step)] == [1]
+
+
+def test_what_held_an_earlier_sitting_holds_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    first = [started(0), step(1), Paused(1), Continued(1), step(2), saved(2), Paused(2), Trained(2, "stopped", 1.0)]
+    write(path, *first, started(2), step(3))
+    held = history(path)
+    assert [event for event in held if isinstance(event, Paused | Continued | Trained)] == [Paused(1), Continued(1)]
+    assert {to_json(event)["event"]: from_json(to_json(event)) for event in (Paused(1), Continued(1))} == {
+        "paused": Paused(1),
+        "continued": Continued(1),
+    }
+
+
+@pytest.mark.parametrize("block", [1, 7, 100, 1 << 16])
+def test_the_last_event_of_a_kind_is_found_from_the_end(
+    tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convoscope.runs.log._BLOCK", block)
+    path = tmp_path / "events.jsonl"
+    assert last_of(path, Step) is None
+    write(path, *EVENTS, started(10), step(11))
+    with path.open("ab") as file:
+        file.write(b'{"event": "paused", "st')  # torn
+    assert last_of(path, Step) == step(11)
+    assert last_of(path, Started) == last_of(path, Started, EpochEnded) == started(10)
+    assert last_of(path, EpochEnded) == ended(10)
+    assert last_of(path, Saved) == saved(0)
+    assert last_of(path, Paused) is None
+    with pytest.raises(RunError, match="cannot be read"):
+        last_of(tmp_path, Step)
 
 
 def test_no_log_is_an_empty_one(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,9 @@ from convoscope.data import Dataset, Normalisation, Splits
 from convoscope.models import build
 from convoscope.train.checkpoint import Checkpoint
 from convoscope.train.device import Machine
-from convoscope.train.events import EpochEnded, Finding, Statistics, Step, Trained
+from convoscope.train.events import Continued, EpochEnded, Finding, Paused, Statistics, Step, Trained
 from convoscope.train.gradient import Plan
-from convoscope.train.loop import snapshot_steps, train
+from convoscope.train.loop import Course, snapshot_steps, train
 from convoscope.train.recipe import Recipe
 
 BASE = {"epochs": 3, "batch_size": 32, "model": "mlp", "lr": 0.01, "snapshots": 4, "statistics_every": 5}
@@ -26,7 +27,7 @@ TWO_SHARDS = Plan(shards=2)
 def run(
     splits: Splits,
     resume: Checkpoint | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
+    steer: Callable[[int], Course] = lambda _: "go",
     model_options: dict[str, Any] | None = None,
     plan: Plan = TWO_SHARDS,
     **knobs: Any,
@@ -37,9 +38,7 @@ def run(
     model = build("mlp", splits.train.shape, splits.train.n_classes, {"hidden": (16,), **(model_options or {})})
     normalisation = Normalisation.fit(recipe.normalise, splits.train.images)
     events: list[Any] = []
-    for event in train(
-        model, splits, normalisation, recipe, Machine("cpu"), plan, resume=resume, should_stop=should_stop
-    ):
+    for event in train(model, splits, normalisation, recipe, Machine("cpu"), plan, resume=resume, steer=steer):
         if isinstance(event, Checkpoint):
             tensors = {name: value.detach().clone() for name, value in event.tensors.items()}
             event = dataclasses.replace(event, tensors=tensors, progress=dict(event.progress))
@@ -101,12 +100,69 @@ def test_resuming_from_any_checkpoint_changes_no_bit(splits: Splits, case: dict[
 @pytest.mark.parametrize("at", [1, 3, 7, 10, 20])
 def test_stopping_and_going_on_changes_no_bit(splits: Splits, at: int) -> None:
     straight, _ = run(splits, ema=0.9)
-    asked = iter([False] * (at - 1) + [True] * 100)
-    _, events = run(splits, should_stop=lambda: next(asked), ema=0.9)
+    _, events = run(splits, steer=lambda step: "stop" if step >= at else "go", ema=0.9)
     assert events[-1].reason == "stopped"
     kept = of(events, Checkpoint)[-1]
     assert kept.step == events[-1].step == at
     assert same(straight, run(splits, resume=kept, ema=0.9)[0])
+
+
+def held_at(steps: set[int], questions: int, then: Course = "go") -> tuple[Callable[[int], Course], list[int]]:
+    """A helm that holds the run at each of `steps` for so many questions; and the list of all it was asked."""
+    asked: list[int] = []
+
+    def steer(step: int) -> Course:
+        asked.append(step)
+        return "pause" if step in steps and asked.count(step) <= questions else then if step in steps else "go"
+
+    return steer, asked
+
+
+@pytest.mark.parametrize("steps", [{1}, {5}, {7}, {20}, set(range(3, 13))], ids=str)
+def test_pausing_and_continuing_changes_no_bit(
+    splits: Splits, steps: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convoscope.train.loop._PAUSE_SECONDS", 0)
+    case = {"ema": 0.9, "shift": 0.1, "model_options": {"dropout": 0.3}, "plan": Plan(shards=1)}
+    straight, events = run(splits, **case)
+    steer, _ = held_at(steps, 3)
+    again, told = run(splits, steer=steer, **case)
+    assert same(straight, again)
+    assert [e.step for e in of(told, Paused)] == [e.step for e in of(told, Continued)] == sorted(steps)
+    assert [(e.step, e.loss) for e in of(told, Step)] == [(e.step, e.loss) for e in of(events, Step)]
+    for event in of(told, Paused):  # what it waits with is kept, and is what comes before
+        before = told[told.index(event) - 1]
+        assert isinstance(before, Checkpoint)
+        assert (before.step, before.reason) == (event.step, "epoch" if event.step % 7 == 0 else "snapshot")
+        assert told[told.index(event) + 1] == Continued(event.step)
+        assert same(straight, run(splits, resume=before, **case)[0])
+
+
+def test_a_run_that_waits_can_be_stopped(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convoscope.train.loop._PAUSE_SECONDS", 0)
+    steer, asked = held_at({5}, 4, then="stop")
+    _, events = run(splits, steer=steer)
+    assert [type(event) for event in events[-3:]] == [Checkpoint, Paused, Trained]
+    assert (events[-1].step, events[-1].reason) == (5, "stopped")
+    assert asked == [1, 2, 3, 4, 5, 5, 5, 5, 5]
+    assert same(run(splits)[0], run(splits, resume=of(events, Checkpoint)[-1])[0])
+
+
+def test_there_is_nothing_to_wait_for_after_the_last_step(splits: Splits) -> None:
+    _, events = run(splits, steer=lambda step: "pause" if step >= 21 else "go")
+    assert not of(events, Paused)
+    assert events[-1].reason == "finished"
+
+
+def test_a_wait_counts_into_no_time(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convoscope.train.loop._PAUSE_SECONDS", 0.2)
+    steer, _ = held_at({3, 9}, 6)
+    began = time.perf_counter()
+    _, events = run(splits, steer=steer, save_seconds=1.5, snapshots=0)
+    assert time.perf_counter() - began > 2  # it did wait, twice five times
+    assert events[-1].seconds < 1.5
+    assert [c.reason for c in of(events, Checkpoint) if c.step not in {3, 9}] == ["epoch"] * 4  # none for safety
+    assert min(event.images_per_second for event in of(events, Step) if event.step > 2) > 32 / 0.5
 
 
 def test_seeds_decide_everything(splits: Splits) -> None:

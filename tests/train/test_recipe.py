@@ -61,6 +61,16 @@ def test_every_knob_says_what_it_means() -> None:
         assert knob.help.endswith("."), name
 
 
+def test_what_costs_time_memory_or_disk_says_so() -> None:
+    costly = ("epochs", "batch_size", "image_size", "validation", "rotate", "flip", "clip", "ema", "patience",
+              "optimiser", "precision", "shards", "threads", "snapshots", "keep", "statistics_every")  # fmt: skip
+    for name in costly:
+        assert knobs()[name].cost, name
+    for name, knob in knobs().items():
+        assert not knob.cost or (knob.cost.endswith(".") and len(knob.cost) > 15), name
+    assert not knobs()["seed"].cost
+
+
 def test_contradictions_are_refused() -> None:
     with pytest.raises(RecipeError, match="label_smoothing"):
         Recipe(loss="hinge", label_smoothing=0.1)

@@ -48,7 +48,7 @@ def _parameter(name: str, knob: Knob) -> inspect.Parameter:
 
 
 def _help(name: str, knob: Knob) -> str:
-    """Meaning, unit, bounds, default and source of a knob in one text."""
+    """Meaning, unit, bounds, default, source and cost of a knob in one text."""
     default = getattr(Recipe, name)
     facts = [
         f"{knob.bounds}{' ' + knob.unit if knob.unit and knob.bounds else ''}" if knob.bounds else knob.unit,
@@ -56,7 +56,7 @@ def _help(name: str, knob: Knob) -> str:
         knob.source,
     ]
     told = "; ".join(fact for fact in facts if fact)
-    return f"{knob.help} ({told})" if told else knob.help
+    return " ".join(part for part in (knob.help, f"({told})" if told else "", knob.cost) if part)
 
 
 def _shown(default: Any) -> str:  # noqa: ANN401 - a field of any type

@@ -15,7 +15,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
-from convoscope.train.events import EpochEnded, Event, Finding, Finished, Started, Step, Trained, to_json
+from convoscope.train.events import (
+    Continued,
+    EpochEnded,
+    Event,
+    Finding,
+    Finished,
+    Paused,
+    Started,
+    Step,
+    Trained,
+    to_json,
+)
 
 _PLAIN_EVERY = 10.0  # seconds of training between lines where no bar can be drawn
 
@@ -81,6 +92,8 @@ class _Board:
                     self._epoch(event)
                 elif isinstance(event, Finding) and event.level != "fatal":  # a fatal one comes as the error
                     self._console.print(f"[yellow]{_word(event.message)}[/] {_word(event.hint)}".rstrip())
+                elif isinstance(event, Paused | Continued):
+                    self._held(event)
                 elif isinstance(event, Trained) and event.reason == "stopped":
                     outcome.stopped = True
                     self._console.print(
@@ -129,6 +142,10 @@ class _Board:
             f"epoch {event.epoch}  train: loss {event.train_loss:.4f}, accuracy {event.train_accuracy:.4f}{watched}  "
             f"({event.seconds:.1f} s)"
         )
+
+    def _held(self, event: Paused | Continued) -> None:
+        said = f"Paused after step {event.step}, all saved." if isinstance(event, Paused) else "Going on."
+        self._console.print(said)
 
     def _finished(self, event: Finished) -> None:
         say = self._console.print

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from convoscope.lab.answers import Answer, answers, pick
+from convoscope.lab.control import Launch, Wish, launch, launch_resume, launched, steer
 from convoscope.lab.listing import (
     describe_data,
     describe_model,
@@ -11,27 +13,37 @@ from convoscope.lab.listing import (
     list_runs,
     show,
 )
-from convoscope.lab.microscope import look, see, why, why_update
+from convoscope.lab.microscope import look, see, why
 from convoscope.lab.sitting import make_recipe, read_options, resume, train
 from convoscope.lab.trainee import Trainee, evaluate, open_run, predict
+from convoscope.lab.update import why_update
 
 __all__ = [
+    "Answer",
+    "Launch",
     "Trainee",
+    "Wish",
+    "answers",
     "describe_data",
     "describe_model",
     "evaluate",
     "get_data",
+    "launch",
+    "launch_resume",
+    "launched",
     "list_data",
     "list_models",
     "list_runs",
     "look",
     "make_recipe",
     "open_run",
+    "pick",
     "predict",
     "read_options",
     "resume",
     "see",
     "show",
+    "steer",
     "train",
     "why",
     "why_update",

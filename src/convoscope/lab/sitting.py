@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -15,9 +17,12 @@ from convoscope import data as data_room
 from convoscope.data import Dataset, Opened
 from convoscope.data.normalise import Normalisation
 from convoscope.errors import DataError, RecipeError, RunError, TrainingFailed
+from convoscope.lab.trainee import Trainee
 from convoscope.models import MODELS, build, options_from_text
 from convoscope.models.activations import ACTIVATIONS
 from convoscope.runs import store
+from convoscope.runs.answers import write_answers
+from convoscope.runs.control import Helm, clear_control
 from convoscope.runs.log import now
 from convoscope.runs.provenance import provenance
 from convoscope.runs.store import Run, Writer
@@ -30,7 +35,7 @@ from convoscope.train.events import EpochEnded, Event, Finding, Finished, Starte
 from convoscope.train.feed import Feed, augmentation_of
 from convoscope.train.gradient import Plan, workers
 from convoscope.train.initialise import initialise
-from convoscope.train.loop import n_steps_per_epoch
+from convoscope.train.loop import Course, n_steps_per_epoch
 from convoscope.train.loop import train as train_loop
 from convoscope.train.metrics import Evaluation
 from convoscope.train.recipe import Recipe, from_dict, knobs
@@ -90,7 +95,8 @@ def train(
     """Trains a new run in a folder of its own below `runs`; every event is in the run's log before it is yielded.
 
     The last event is `Finished`, or `Trained` where the run was stopped and can go on. Of several processes only rank 0
-    writes and yields.
+    writes and yields. `runs.control` tells how others pause, stop and step the run through its folder. Whoever asks for
+    an event after `Finished` waits while the network's graph is exported and kept for those who will look inside.
 
     Raises:
         InputError: data, a model or a recipe that cannot be used.
@@ -120,15 +126,18 @@ def train(
     run = store.create(runs, f"{recipe.model}-{_stem(recipe.data)}", recipe, cards)
     writer = Writer(run, recipe.keep)
     try:
-        yield from _sitting(run, writer, ready, plan, None, should_stop, _data_findings(ready.opened))
+        finished = yield from _sitting(run, writer, ready, plan, None, should_stop, _data_findings(ready.opened))
     finally:
         writer.close()
         ready.machine.close()
+    if finished:
+        _keep_graph(run, ready, plan)
 
 
 def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Goes on with a run from its newest checkpoint; the finished run has the bits it would have had uninterrupted.
 
+    What others wished of an earlier sitting (to pause, to stop) is taken back. The events end as those of `train`.
     A run without a checkpoint that can be read starts over, and comes to the same end.
 
     Raises:
@@ -139,7 +148,7 @@ def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: F
     recipe, plan = run.recipe(), run.plan()
     promised = run.card("provenance", "data_fingerprint")["data_fingerprint"]
     run.card("data", "source")
-    _refuse_what_has_ended(run)
+    refuse_what_has_ended(run)
     ready = prepare(recipe)
     if ready.opened.fingerprint != promised:
         raise DataError(
@@ -159,13 +168,16 @@ def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: F
         if checkpoint is None:
             told = {event.message for event in run.events() if isinstance(event, Finding)}
             findings += [finding for finding in _data_findings(ready.opened) if finding.message not in told]
-        yield from _sitting(run, writer, ready, plan, checkpoint, should_stop, findings)
+        finished = yield from _sitting(run, writer, ready, plan, checkpoint, should_stop, findings)
     finally:
         writer.close()
         ready.machine.close()
+    if finished:
+        _keep_graph(run, ready, plan)
 
 
-def _refuse_what_has_ended(run: Run) -> None:
+def refuse_what_has_ended(run: Run) -> None:
+    """Raises RunError where there is nothing to go on with: the run has failed, or finished with its weights there."""
     failure = run.failure()
     if failure is not None:
         raise RunError(
@@ -210,13 +222,26 @@ def _refuse_what_cannot_learn(recipe: Recipe) -> None:
 
 
 def loop(
-    ready: Ready, plan: Plan, checkpoint: Checkpoint | None, should_stop: Callable[[], bool]
+    ready: Ready,
+    plan: Plan,
+    checkpoint: Checkpoint | None,
+    should_stop: Callable[[], bool],
+    helm: Helm | None = None,
 ) -> Iterator[Event | Checkpoint]:
-    """The loop over what is ready, from its first weights or from a checkpoint."""
+    """The loop over what is ready, from its first weights or from a checkpoint.
+
+    It stops after the step in which `should_stop` says so; `helm` is asked where it does not.
+    """
     _set_format(ready.model, plan)
+
+    def steer(step: int) -> Course:
+        if should_stop():
+            return "stop"
+        return helm.course(step) if helm else "go"
+
     return train_loop(
         ready.model, ready.opened.splits, ready.normalisation, ready.recipe, ready.machine, plan,
-        resume=checkpoint, should_stop=should_stop,
+        resume=checkpoint, steer=steer,
     )  # fmt: skip
 
 
@@ -232,15 +257,20 @@ def _follow(ready: Ready, plan: Plan, checkpoint: Checkpoint | None, should_stop
 def _sitting(
     run: Run, writer: Writer, ready: Ready, plan: Plan, checkpoint: Checkpoint | None,
     should_stop: Callable[[], bool], findings: Iterable[Finding],
-) -> Iterator[Event]:  # fmt: skip
-    """One sitting of a run: trains to the end or to a stop, and concludes a run that has come to its end."""
+) -> Generator[Event, None, bool]:  # fmt: skip
+    """One sitting of a run: trains to the end or to a stop, and concludes a run that has come to its end.
+
+    Returns:
+        Whether it has come to its end.
+    """
+    clear_control(run)
     opening: list[Event] = [_started(run, ready, plan, checkpoint), *findings]
     for event in opening:
         writer.append(event)
         yield event
     last: Event | None = None
     fatal: Finding | None = None
-    for event in writer.record(loop(ready, plan, checkpoint, should_stop)):
+    for event in writer.record(loop(ready, plan, checkpoint, should_stop, Helm(run))):
         yield event
         last = event
         if isinstance(event, Finding) and event.level == "fatal":
@@ -249,19 +279,22 @@ def _sitting(
     if last.reason == "failed":
         fatal = fatal or run.failure()  # of an earlier sitting that was killed before it could say so
         raise TrainingFailed(fatal.message if fatal else "The run failed.", hint=fatal.hint if fatal else "")
-    if last.reason != "stopped":
-        finished = _conclude(run, writer, ready, plan, last)
-        writer.append(finished)
-        yield finished
+    if last.reason == "stopped":
+        return False
+    finished = _conclude(run, writer, ready, plan, last)
+    writer.append(finished)
+    yield finished
+    return True
 
 
 def _conclude(run: Run, writer: Writer, ready: Ready, plan: Plan, last: Trained) -> Finished:
-    """Keeps the final weights and the figures, and writes the report."""
+    """Keeps the final weights, the answers and the figures, and writes the report."""
     writer.write_weights(ready.model.state_dict())
     judged = _judge_final(ready, plan)
     report = None
     if judged is not None:
         evaluation, part = judged
+        write_answers(run, evaluation)
         if evaluation.split == "test":
             writer.write_evaluation(evaluation.summary())
         report = write_report(run, evaluation, part, ready.model)
@@ -274,6 +307,21 @@ def _conclude(run: Run, writer: Writer, ready: Ready, plan: Plan, last: Trained)
         n_test=test.n if test else 0, weights=str(run.weights_path), report=str(report) if report else None,
         recorded_at=now(), findings=tuple(event.name for event in events if isinstance(event, Finding)),
     )  # fmt: skip
+
+
+def _keep_graph(run: Run, ready: Ready, plan: Plan) -> None:
+    """Exports the network's graph while no one waits; a network that cannot be exported has trained all the same."""
+    from convoscope.lab.microscope import graph_of  # it imports this module, to train a step again
+
+    part = ready.opened.splits.train
+    trainee = Trainee(
+        run, ready.recipe, ready.model.eval(), part.class_names, ready.opened.policy, ready.normalisation,
+        ready.machine, plan,
+    )  # fmt: skip
+    feed = Feed(part.take(np.zeros(1, np.int64)), ready.normalisation, ready.machine.device)
+    x, target = feed.batch(torch.zeros(1, dtype=torch.long), 0)
+    with contextlib.suppress(Exception):
+        graph_of(trainee, x, target, "eval")
 
 
 def _judge_final(ready: Ready, plan: Plan) -> tuple[Evaluation, Dataset] | None:

@@ -7,11 +7,30 @@ from typing import Any
 from convoscope.errors import ConvoscopeError
 from convoscope.runs.log import read_log
 from convoscope.runs.store import Run, is_being_written
-from convoscope.train.events import EpochEnded, Finding, Finished, Saved, Started, Step, Thinned, Trained, to_json
+from convoscope.train.events import (
+    Continued,
+    EpochEnded,
+    Event,
+    Finding,
+    Finished,
+    Paused,
+    Saved,
+    Started,
+    Step,
+    Thinned,
+    Trained,
+    to_json,
+)
+
+LIVELY = (Started, Step, Paused, Continued, Trained)  # events that tell where a run that is being trained stands
 
 
 def headline(run: Run) -> dict[str, Any]:
-    """A run in a line. `state` is "finished", "training", "stopped", "failed", "interrupted" or "broken"."""
+    """A run in a line.
+
+    `state` is "training" or "paused" while a process trains it, else "finished", "stopped", "failed", "interrupted" or
+    "broken".
+    """
     try:
         recipe = run.recipe()
         events = run.events()
@@ -34,6 +53,11 @@ def headline(run: Run) -> dict[str, Any]:
         "training_seconds": finished.training_seconds if finished else None,
         "started": started[0].recorded_at if started else None,
     }
+
+
+def living_state(last: Event | None) -> str:
+    """The state of a run that is being trained, from the last event of `LIVELY`: "paused" or "training"."""
+    return "paused" if isinstance(last, Paused) else "training"
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -62,9 +86,10 @@ def describe(run: Run) -> dict[str, Any]:
     }
 
 
-def _state(run: Run, events: list[Any]) -> str:
+def _state(run: Run, events: list[Event]) -> str:
     if is_being_written(run):
-        return "training"
+        last = next((event for event in reversed(events) if isinstance(event, LIVELY)), None)
+        return living_state(last)
     for event in reversed(events):
         if isinstance(event, Finished):
             return "finished"

@@ -11,7 +11,19 @@ from typing import Any, BinaryIO
 
 from convoscope.errors import RunError
 from convoscope.runs.disk import storing, sync_folder
-from convoscope.train.events import Event, Finished, Saved, Started, Trained, from_json, to_json
+from convoscope.train.events import (
+    Continued,
+    Event,
+    Finished,
+    Paused,
+    Saved,
+    Started,
+    Trained,
+    from_json,
+    to_json,
+)
+
+_BLOCK = 1 << 16  # bytes of a log's end that are read first
 
 
 def now() -> str:
@@ -67,16 +79,24 @@ def read_log(path: Path, *, from_line: int = 0) -> Iterator[tuple[int, Event]]:
             for number, raw in enumerate(file):
                 if number < from_line:
                     continue
-                try:
-                    event = from_json(json.loads(raw))
-                except (ValueError, AttributeError):
-                    continue  # torn by a kill, or damaged
+                event = _event(raw)
                 if event is not None:
                     yield number, event
     except FileNotFoundError:
         return
     except OSError as error:
-        raise RunError(f"The log {path} cannot be read: {error.strerror}.", hint="Restore it from a copy.") from None
+        raise _unreadable(path, error) from None
+
+
+def _event(raw: bytes) -> Event | None:
+    try:
+        return from_json(json.loads(raw))
+    except (ValueError, AttributeError):
+        return None  # torn by a kill, or damaged
+
+
+def _unreadable(path: Path, error: OSError) -> RunError:
+    return RunError(f"The log {path} cannot be read: {error.strerror}.", hint="Restore it from a copy.")
 
 
 def history(path: Path) -> list[Event]:
@@ -93,5 +113,31 @@ def _is_beyond(event: Event, step: int) -> bool:
     at = getattr(event, "step", None)
     if isinstance(event, Started | Saved) or not isinstance(at, int):
         return False
-    # What ended an earlier sitting (Trained, Finished) no longer holds once the run goes on.
-    return at > step or (at == step and isinstance(event, Trained | Finished))
+    # What ended or held an earlier sitting no longer does once the run goes on.
+    return at > step or (at == step and isinstance(event, Paused | Continued | Trained | Finished))
+
+
+def last_of(path: Path, *kinds: type[Event]) -> Event | None:
+    """The last event of one of these kinds in a log, read from its end: a long log costs no more than a short one.
+
+    Raises:
+        RunError: there is a log, and the disk does not give it.
+    """
+    try:
+        with path.open("rb") as file:
+            first = file.seek(0, os.SEEK_END)
+            length = _BLOCK
+            while first > 0:
+                first = max(0, first - length)
+                file.seek(first)
+                # The first line may be a part of one: it is read whole in the next, longer block.
+                for raw in reversed(file.read().split(b"\n")):
+                    event = _event(raw)
+                    if isinstance(event, kinds):
+                        return event
+                length *= 4
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    return None

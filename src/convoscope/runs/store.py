@@ -8,7 +8,10 @@ events.jsonl        what happened, one event a line
 checkpoints/        step-00000128.safetensors: weights, optimiser state, averages, and where the run stood
 weights.safetensors the final weights
 evaluation.json     the final figures
+answers.safetensors what the final weights said of each image that they were judged on
 report/             index.html and its figures
+graph/              eval.json, train.json: the network's graph in that mode, as saved by `graph.save`
+control.json        what others wish of the run while it is trained: to wait, to go on, to stop
 """
 
 from __future__ import annotations
@@ -19,7 +22,6 @@ import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +32,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from convoscope.errors import ConvoscopeError, RunError, StorageError
+from convoscope.runs import lock
 from convoscope.runs.disk import read_json, storing, sync_folder, write_json, write_whole
 from convoscope.runs.log import Log, history, read_log
 from convoscope.train.checkpoint import MODEL, Checkpoint
@@ -37,14 +40,8 @@ from convoscope.train.events import Event, Finding, Finished, Saved, Thinned, Tr
 from convoscope.train.gradient import Plan
 from convoscope.train.recipe import Recipe, from_dict
 
-try:
-    import fcntl
-except ImportError:  # Windows: two writers are not told apart there
-    fcntl = None  # type: ignore[assignment]
-
 SCHEMA = 1
 _LOCK = "writer.lock"
-_PATIENCE = 10  # tries to take it
 _RESTORE = "Restore the file from a copy, or train again."
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors$")
 
@@ -69,6 +66,11 @@ class Run:
     def weights_path(self) -> Path:
         """The final weights, there once the run has finished."""
         return self.folder / "weights.safetensors"
+
+    @property
+    def answers_path(self) -> Path:
+        """What the final weights said of each image judged, there once the run has finished."""
+        return self.folder / "answers.safetensors"
 
     @property
     def report_path(self) -> Path:
@@ -363,33 +365,12 @@ def find(root: Path, name: str) -> Run:
 
 def is_being_written(run: Run) -> bool:
     """Whether a living process holds the run's lock."""
-    try:
-        handle = os.open(run.folder / _LOCK, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        return not _take(handle)
-    finally:
-        os.close(handle)
+    return lock.is_held(run.folder / _LOCK)
 
 
 def _lock(path: Path, name: str) -> int:
     with storing("The run's lock", path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    for _ in range(_PATIENCE):  # `is_being_written` holds the lock too, for the moment that it looks
-        if _take(handle):
-            return handle
-        time.sleep(0.02)
-    os.close(handle)
-    raise RunError(f"The run {name} is being trained by another process.", hint="Wait for it, or stop it first.")
-
-
-def _take(handle: int) -> bool:
-    """Takes the lock if no one has it. The system gives it back when the process ends, however it ends."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+        handle = lock.take(path)
+    if handle is None:
+        raise RunError(f"The run {name} is being trained by another process.", hint="Wait for it, or stop it first.")
+    return handle

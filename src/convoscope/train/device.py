@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,6 +12,11 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from convoscope.errors import RecipeError
+
+if torch.distributed.is_available():
+    # These functions' default argument is the group there is when they are imported, held as long as the process lives.
+    # Here there is none yet; torch would import them with the first optimiser, when there is one.
+    import torch.distributed.nn.functional
 
 
 class Machine:
@@ -37,6 +43,8 @@ class Machine:
         on_cpu = device == "cpu" or not (present["cuda"] or present["mps"])
         self._accelerator = Accelerator(cpu=on_cpu, mixed_precision="bf16" if self.has_bfloat16 else "no")
         self.device: torch.device = self._accelerator.device
+        if self.n_processes > 1:
+            atexit.register(self.close)  # an error may end the process on a way where nobody closes
 
     @property
     def rank(self) -> int:
@@ -106,6 +114,10 @@ class Machine:
             torch.cuda.manual_seed(number)
 
     def close(self) -> None:
-        """Leaves the group of processes, whose threads would else still run when the interpreter ends, and abort it."""
+        """Leaves the group of processes; a second call does nothing.
+
+        The group's threads end with the last reference to it. One that still runs when the interpreter ends may abort
+        the process: it asks the interpreter for leave to free a tensor.
+        """
         if self.n_processes > 1 and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

@@ -112,6 +112,20 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Paused:
+    """The run waits after `step`, whose state has been saved, until it is told to go on or to stop."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Continued:
+    """A run that waited goes on; the wait counts into no time that is reported."""
+
+    step: int
+
+
+@dataclass(frozen=True)
 class Trained:
     """The loop has ended: `reason` is "finished", "early stop", "stopped" (can go on) or "failed"."""
 
@@ -138,7 +152,9 @@ class Finished:
     findings: tuple[str, ...] = field(default=())
 
 
-Event: TypeAlias = Started | Step | Statistics | EpochEnded | Saved | Thinned | Finding | Trained | Finished
+Event: TypeAlias = (
+    Started | Step | Statistics | EpochEnded | Saved | Thinned | Finding | Paused | Continued | Trained | Finished
+)
 
 _NAMES: dict[str, type] = {
     "started": Started,
@@ -148,6 +164,8 @@ _NAMES: dict[str, type] = {
     "saved": Saved,
     "thinned": Thinned,
     "finding": Finding,
+    "paused": Paused,
+    "continued": Continued,
     "trained": Trained,
     "finished": Finished,
 }

@@ -80,11 +80,20 @@ class BatchGradient:
         self._crew = crew
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
-    def __call__(self, feed: Feed, index: Tensor, epoch: int, *, stop: bool = False) -> tuple[float, float, bool]:
+    def __call__(
+        self, feed: Feed, index: Tensor, epoch: int, *, asks: Callable[[], tuple[bool, ...]] = lambda: ()
+    ) -> tuple[float, float, tuple[bool, ...]]:
         """The batch at `index` (int64 (n,)) of the epoch, over all processes.
 
+        Args:
+            feed: Where the batch comes from.
+            index: Which images are in it.
+            epoch: Which epoch it belongs to, from 0.
+            asks: Questions that every process answers once the gradient is there; they travel with the loss, and so
+                cost no message of their own.
+
         Returns:
-            Mean loss, accuracy (0-1), and whether any process asked to stop.
+            Mean loss, accuracy (0-1), and for each question whether any process said yes.
         """
         n, S = len(index), self._plan.shards
         pieces = index.tensor_split(self._machine.n_processes * S)
@@ -107,5 +116,5 @@ class BatchGradient:
             parameter.grad = gradient
         loss = sum(float(part[0]) for part in parts)
         n_right = sum(int(part[1]) for part in parts)
-        loss, right, stops = self._machine.sum_numbers((loss, n_right, float(stop)))
-        return loss, right / n, stops > 0
+        loss, right, *said = self._machine.sum_numbers((loss, n_right, *map(float, asks())))
+        return loss, right / n, tuple(count > 0 for count in said)

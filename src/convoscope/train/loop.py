@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from convoscope.data.normalise import Normalisation
 from convoscope.train.checkpoint import Checkpoint, Memory, Progress
 from convoscope.train.device import Machine
 from convoscope.train.evaluate import evaluate
-from convoscope.train.events import EpochEnded, Event, Finding, Statistics, Step, Trained
+from convoscope.train.events import Continued, EpochEnded, Event, Finding, Paused, Statistics, Step, Trained
 from convoscope.train.feed import Feed, augmentation_of
 from convoscope.train.gradient import BatchGradient, Plan, Workers, workers
 from convoscope.train.losses import add_penalties, chance_accuracy, is_at_chance, penalised
@@ -31,6 +32,9 @@ from convoscope.train.schedules import lr_at
 
 _FLAT_STEPS = 100  # before so many updates no network is called unable to learn
 _SPEED_WINDOW = 0.5  # seconds over which images per second are taken
+_PAUSE_SECONDS = 0.05  # between two questions whether a run that waits may go on
+
+Course: TypeAlias = Literal["go", "pause", "stop"]
 
 
 def train(
@@ -42,7 +46,7 @@ def train(
     plan: Plan,
     *,
     resume: Checkpoint | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
+    steer: Callable[[int], Course] = lambda _: "go",
 ) -> Iterator[Event | Checkpoint]:
     """Trains `model` in place, from its present weights or from a checkpoint.
 
@@ -57,7 +61,10 @@ def train(
         machine: This process among its peers.
         plan: How the arithmetic is laid out.
         resume: The state to go on from; the run then ends with the very bits it would have had.
-        should_stop: Asked after every step; True ends the loop at that step, with a checkpoint to go on from.
+        steer: Asked once in every step, with its number, what to do after it: "go" on; "pause", which waits there,
+            the state saved, and asks again and again until the answer is another; or "stop", which ends the loop with a
+            checkpoint to go on from. Of several processes any may stop all; a pause is for all too, and lasts until
+            none asks for it.
     """
     channels_last = plan.memory_format == "channels-last"
     feed = Feed(
@@ -93,7 +100,9 @@ def train(
                 batch = order[first : first + batch_size]
                 # 1. The gradient of the mean loss over the batch, and of the penalties.
                 machine.seed(step_seed(recipe, progress.step))
-                loss, accuracy, stop = gradient(feed, batch, epoch, stop=should_stop())
+                loss, accuracy, (stop, pause) = gradient(
+                    feed, batch, epoch, asks=lambda: _asks(steer, progress.step + 1)
+                )
                 if recipe.l1 or recipe.l2:
                     loss += add_penalties(decayed, recipe.l1, recipe.l2)
                 if not math.isfinite(loss):
@@ -126,12 +135,21 @@ def train(
                     progress.seconds = time.perf_counter() - started
 
                 # 4. What is kept.
-                if progress.step in snapshots or ends_epoch:
+                pause = pause and not (stop or progress.ended or progress.step == n_steps)
+                if progress.step in snapshots or ends_epoch or pause:
                     yield memory.checkpoint("epoch" if ends_epoch else "snapshot")
                     saved_at = time.perf_counter()
                 elif stop or time.perf_counter() - saved_at >= recipe.save_seconds:
                     yield memory.checkpoint("stopped" if stop else "safety")
                     saved_at = time.perf_counter()
+
+                # 5. Where others hold it.
+                if pause:
+                    since = time.perf_counter()
+                    stop = yield from _hold(steer, progress.step, machine)
+                    waited = time.perf_counter() - since
+                    started, saved_at = started + waited, saved_at + waited
+                    pace.leave_out(waited)
                 if stop or progress.ended:
                     break
             if stop:
@@ -160,6 +178,28 @@ def step_seed(recipe: Recipe, index: int) -> int:
     return recipe.seed * 1_000_000_007 + index
 
 
+def _asks(steer: Callable[[int], Course], step: int) -> tuple[bool, bool]:
+    """(whether to stop after the step, whether to pause there)."""
+    course = steer(step)
+    return course == "stop", course == "pause"
+
+
+def _hold(steer: Callable[[int], Course], step: int, machine: Machine) -> Generator[Event, None, bool]:
+    """Waits after a step for as long as any process says so; returns whether the run is to stop.
+
+    All processes ask together, again and again: none sits in a message so long that it takes the others for dead.
+    """
+    yield Paused(step)
+    while True:
+        stop, pause = machine.sum_numbers(map(float, _asks(steer, step)))
+        if stop:
+            return True
+        if not pause:
+            yield Continued(step)
+            return False
+        time.sleep(_PAUSE_SECONDS)
+
+
 class _Pace:
     """Images per second over the last half second or so."""
 
@@ -177,6 +217,11 @@ class _Pace:
             if now - self._since[0] >= _SPEED_WINDOW:
                 self._since = (now, n_seen)
         return self._speed
+
+    def leave_out(self, seconds: float) -> None:
+        """Takes time in which nothing was trained out of the window."""
+        if self._since is not None:
+            self._since = (self._since[0] + seconds, self._since[1])
 
 
 def _end_epoch(

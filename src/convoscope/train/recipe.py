@@ -32,6 +32,7 @@ class Knob:
         open_high: Whether `high` itself is already too much.
         choices: The names it can take, () where it is no name.
         source: Where the idea or the default comes from.
+        cost: What a greater value, or switching it on, costs in time, memory or disk; "" where it is next to nothing.
     """
 
     help: str
@@ -42,6 +43,7 @@ class Knob:
     open_high: bool = False
     choices: tuple[str, ...] = ()
     source: str = ""
+    cost: str = ""
 
     @property
     def bounds(self) -> str:
@@ -71,6 +73,7 @@ class Recipe:
         unit="pixels",
         low=1,
         high=4096,
+        cost="Time and memory grow with its square.",
     )
     broken: str = _knob(
         "stop", "What to do about images that cannot be read: name them and stop, or name them and go on without.",
@@ -83,6 +86,7 @@ class Recipe:
         "data",
         low=0,
         high=0.9,
+        cost="Fewer images to learn from, and a pass over the held-out ones after every epoch.",
     )
     normalise: str = _knob(
         "z-score", "How pixels are scaled, per channel, by figures taken from the training images alone.",
@@ -92,19 +96,26 @@ class Recipe:
     rotate: float = _knob(
         0.0, "Each image is turned by an angle drawn evenly from minus to plus this.", "augmentation",
         unit="degrees", low=0, high=180, source="Simard, Steinkraus, Platt 2003",
+        cost="Every image is resampled in every epoch: one resampling, shared with shift and crop.",
     )  # fmt: skip
     shift: float = _knob(
         0.0, "Each image is moved by up to this share of its side, in each direction.", "augmentation",
         low=0, high=0.5, source="Simard, Steinkraus, Platt 2003",
+        cost="Every image is resampled in every epoch: one resampling, shared with rotate and crop.",
     )  # fmt: skip
-    flip: bool = _knob(False, "Each image is mirrored left to right with probability 1/2.", "augmentation")
+    flip: bool = _knob(
+        False, "Each image is mirrored left to right with probability 1/2.", "augmentation",
+        cost="One pass over the images of each batch.",
+    )  # fmt: skip
     crop: float = _knob(
         1.0, "Each image is cut to a random part of at least this share of its area and enlarged again; 1 is off.",
         "augmentation", low=0.05, high=1, source="Szegedy et al. 2015",
+        cost="Every image is resampled in every epoch: one resampling, shared with rotate and shift.",
     )  # fmt: skip
     mask: float = _knob(
         0.0, "A random square of this share of each image's area is erased.", "augmentation",
         low=0, high=0.9, source="Zhong et al. 2017; DeVries and Taylor 2017",
+        cost="One pass over the images of each batch.",
     )  # fmt: skip
     # model
     model: str = _knob("lenet5", "The architecture (see: convoscope models).", "model")
@@ -121,10 +132,12 @@ class Recipe:
     epochs: int | None = _knob(
         None, "How many times every training image is seen; without it as many as the model's usual number of images "
         "takes.", "training", unit="epochs", low=0, high=100_000,
+        cost="Time grows in proportion, and disk by a snapshot an epoch where all are kept.",
     )  # fmt: skip
     batch_size: int | None = _knob(
         None, "Images per step, over all processes together; without it the model's usual, less for a small dataset.",
         "training", unit="images", low=1, high=1_000_000,
+        cost="Memory grows in proportion; small batches take more steps an epoch, each less efficient.",
     )  # fmt: skip
     seed: int = _knob(
         0, "Decides the first weights, the held-out part, the order of images, augmentation and dropout.",
@@ -139,21 +152,28 @@ class Recipe:
         0.0, "Share of the target spread evenly over all classes (cross-entropy only).", "training",
         low=0, high=1, open_high=True, source="Szegedy et al. 2016",
     )  # fmt: skip
-    l1: float = _knob(0.0, "Adds l1 x the sum of |w| over all weights (not biases) to the loss.", "training", low=0)
+    l1: float = _knob(
+        0.0, "Adds l1 x the sum of |w| over all weights (not biases) to the loss.", "training", low=0,
+        cost="One pass over all weights in each step.",
+    )  # fmt: skip
     l2: float = _knob(
-        0.0, "Adds l2/2 x the sum of w squared over all weights (not biases) to the loss.", "training", low=0
-    )
+        0.0, "Adds l2/2 x the sum of w squared over all weights (not biases) to the loss.", "training", low=0,
+        cost="One pass over all weights in each step.",
+    )  # fmt: skip
     clip: float = _knob(
         0.0, "Greatest length of the whole gradient; a longer one is scaled down to it; 0 is off.", "training",
         low=0, source="Pascanu, Mikolov, Bengio 2013",
+        cost="One pass over all gradients in each step.",
     )  # fmt: skip
     ema: float = _knob(
         0.0, "Keep in each step of a running average of the weights, which is then judged and saved; 0 is off.",
         "training", low=0, high=1, open_high=True, source="Polyak and Juditsky 1992",
+        cost="A second copy of the weights in memory and in each snapshot, and one pass over them in each step.",
     )  # fmt: skip
     patience: int = _knob(
         0, "Stop after this many epochs without a better validation loss and keep the best weights; 0 is off.",
         "training", unit="epochs", low=0,
+        cost="A second copy of the weights in memory and in each snapshot; it may save many epochs.",
     )  # fmt: skip
     flat_epochs: int = _knob(
         2, "Stop after this many epochs at chance accuracy, since nothing is being learnt; 0 never stops.",
@@ -164,6 +184,8 @@ class Recipe:
         "adamw", "The rule that turns gradients into steps; muon moves matrices and kernels, AdamW the rest.",
         "optimiser", choices=("sgd", "momentum", "nesterov", "adam", "adamw", "muon"),
         source="Kingma and Ba 2015; Loshchilov and Hutter 2019; Jordan et al. 2024",
+        cost="Its state, in memory and in each snapshot, is as large as the weights with momentum and nesterov, a "
+        "little larger with muon, twice as large with adam and adamw; muon multiplies matrices in each step.",
     )  # fmt: skip
     lr: float | None = _knob(
         None, "Learning rate at the schedule's peak; without it the model's usual, or the optimiser's.", "optimiser",
@@ -197,35 +219,43 @@ class Recipe:
     precision: str = _knob(
         "auto", "Number format of forward and backward; auto takes bfloat16 only where it is measured to be faster.",
         "machine", choices=("auto", "float32", "bfloat16"),
+        cost="auto measures for some seconds, once for a network and machine; bfloat16 halves the memory of values "
+        "and is slow where the processor lacks it.",
     )  # fmt: skip
     memory_format: str = _knob(
         "auto", "Order of image axes in memory; auto takes the faster as measured.", "machine",
         choices=("auto", "contiguous", "channels-last"),
+        cost="auto measures for some seconds, once for a network and machine.",
     )  # fmt: skip
     shards: int = _knob(
         0, "Equal parts each batch is cut into, computed side by side and summed; part of the arithmetic, so the same "
         "number gives the same bits on any number of free cores; 0 is measured.", "machine", low=0, high=1024,
+        cost="Each holds a gradient of its own in memory; more of them than cores is slower.",
     )  # fmt: skip
     threads: int = _knob(
         0, "Threads inside one operation; 0 is measured (1 wherever the batch is cut into shards).", "machine",
-        low=0, high=1024,
+        low=0, high=1024, cost="More of them than free cores is much slower.",
     )  # fmt: skip
     # keeping
     snapshots: int = _knob(
         12, "Snapshots of the weights in the first epoch, spaced so that each is a like multiple later; then one an "
         "epoch.", "keeping", low=0, high=1000,
+        cost="Each takes as much disk as the weights and the optimiser's state, and the time to write it.",
     )  # fmt: skip
     keep: str = _knob(
         "all", "Which snapshots stay when newer ones are saved: all, those at the end of epochs, or the last alone.",
         "keeping", choices=("all", "epochs", "last"),
+        cost="all takes the disk of every snapshot; last leaves nothing to look back at.",
     )  # fmt: skip
     save_seconds: float = _knob(
         30.0, "Training time that a crash may cost at most: a checkpoint is saved whenever this has passed since the "
         "last.", "keeping", unit="seconds", low=0.01,
+        cost="The less, the more often the whole state is written to the disk; only the newest such file stays.",
     )  # fmt: skip
     statistics_every: int = _knob(
         50, "Every so many steps the size of each parameter, its gradient and its update are recorded; 0 never.",
         "keeping", unit="steps", low=0,
+        cost="A recorded step copies the weights and passes over them five times, and the log grows by a line.",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
