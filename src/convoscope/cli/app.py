@@ -192,6 +192,22 @@ def why(
     _answer(found.json(limit) if json_lines else None, json_lines, lambda: typer.echo(text))
 
 
+@app.command("open")
+def open_(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run to open; else the list of them.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where; the next free one where it is taken.")] = 8808,
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; any but this machine's own asks visitors for a token.")
+    ] = "127.0.0.1",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open a browser.")] = True,
+    runs: Runs = RUNS,
+) -> None:
+    """Open the page: runs, training as it happens, and every number of a network."""
+    from convoscope.cli.opening import open_page
+
+    open_page(run, runs=runs, host=host, port=port, browser=browser)
+
+
 @app.command()
 def models(
     name: Annotated[

@@ -166,6 +166,16 @@ def decode_image(file: str | Path | bytes, policy: ImagePolicy) -> NDArray[np.ui
     return np.ascontiguousarray(planes)
 
 
+def png_of(pixels: NDArray[np.uint8]) -> bytes:
+    """A PNG file of an image, uint8 (C, H, W), grey for one channel and RGB for three."""
+    from PIL import Image
+
+    content = io.BytesIO()
+    rows = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
+    Image.fromarray(np.ascontiguousarray(rows)).save(content, "PNG")
+    return content.getvalue()
+
+
 @functools.cache
 def _known_formats() -> tuple[str, ...]:
     """Those of `FORMATS` that the installed Pillow can open."""

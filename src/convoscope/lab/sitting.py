@@ -40,7 +40,8 @@ from convoscope.train.loop import train as train_loop
 from convoscope.train.metrics import Evaluation
 from convoscope.train.recipe import Recipe, from_dict, knobs
 
-_TOGETHER = {"optimiser": ("lr", "weight_decay", "momentum"), "loss": ("label_smoothing",)}
+# What suits one optimiser or loss does not suit another: these figures of a model go with its choice.
+TOGETHER = {"optimiser": ("lr", "weight_decay", "momentum"), "loss": ("label_smoothing",)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +64,7 @@ def make_recipe(given: Mapping[str, Any]) -> Recipe:
     """
     name = str(given.get("model", Recipe.model))
     usual = dict(MODELS[name].recipe)
-    # What suits one optimiser or loss does not suit another: the model's figures go with the model's choice.
-    for choice, figures in _TOGETHER.items():
+    for choice, figures in TOGETHER.items():
         if choice in given and given[choice] != usual.get(choice, getattr(Recipe, choice)):
             usual = {knob: value for knob, value in usual.items() if knob not in figures}
     return from_dict({**usual, **given, "model": name})

@@ -36,8 +36,16 @@ def why(opened: Why, limit: int | None = 20) -> Json:
     }
 
 
-def write(expression: Expression, limit: int | None = 20) -> Json:
-    """An expression; `limit` terms of each sum and options of each choice, None for all."""
+def write(expression: Expression, limit: int | None = 20, *, within: int | None = -1) -> Json:
+    """An expression; `limit` terms of each sum and options of each choice, None for all.
+
+    Args:
+        expression: What to write.
+        limit: Most terms and options.
+        within: Most terms of the sums in a sum; as `limit` where it is not given.
+    """
+    if within is not None and within < 0:
+        within = limit
     match expression:
         case Unit() | Param():
             kind = "unit" if isinstance(expression, Unit) else "param"
@@ -46,27 +54,27 @@ def write(expression: Expression, limit: int | None = 20) -> Json:
         case Number(value, meaning, dtype):
             return {"kind": "number", "value": _number(value), "meaning": meaning, "dtype": dtype}
         case Sum():
-            return _sum(expression, limit)
+            return _sum(expression, limit, within)
         case Product(factors, meaning):
-            inner = [write(factor, limit) for factor in factors]
+            inner = [write(factor, limit, within=within) for factor in factors]
             return {"kind": "product", "value": _value(expression), "meaning": meaning, "factors": inner}
         case Choose():
             return _choice(expression, limit)
         case Apply(function, arguments, recorded, note):
-            inner = [write(argument, limit) for argument in arguments]
+            inner = [write(argument, limit, within=within) for argument in arguments]
             return {"kind": "apply", "function": function, "value": _value(expression), "arguments": inner,
                     "recorded": _number(recorded), "note": note}  # fmt: skip
         case _:
-            return write(take(expression, 0), limit)
+            return write(take(expression, 0), limit, within=within)
 
 
-def _sum(expression: Sum, limit: int | None) -> Json:
+def _sum(expression: Sum, limit: int | None, within: int | None) -> Json:
     n_terms = len(expression.terms)
     if limit is None or n_terms <= limit:
-        terms, rest = [write(term, limit) for term in expression.terms], None
+        terms, rest = [write(term, within) for term in expression.terms], None
     else:
         shown = largest(expression, limit)
-        terms = [write(term, limit) for _, term in shown]
+        terms = [write(term, within) for _, term in shown]
         left = evaluate(expression) - float(np.sum([value for value, _ in shown]))
         rest = {"n": n_terms - limit, "value": _number(left)}
     return {"kind": "sum", "value": _value(expression), "meaning": expression.meaning, "n_terms": n_terms,

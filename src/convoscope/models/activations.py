@@ -48,6 +48,8 @@ ACTIVATIONS.add(
     ),
 )
 
+LEARNABLE = tuple(name for name, entry in ACTIVATIONS.items() if not entry.cannot_learn)
+
 
 def activation(name: str) -> nn.Module:
     """A new module of the activation `name`; raises UnknownName with the near names."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from convoscope.errors import ModelError
-from convoscope.models.activations import activation
+from convoscope.models.activations import LEARNABLE, activation
 from convoscope.models.registry import MODELS, Architecture, Shape
 
 _KERNEL = 5
@@ -34,7 +34,8 @@ class LeNet5Options:
     """What can be chosen of LeNet-5."""
 
     activation: str = field(
-        default="relu", metadata={"help": "after every layer but the last: relu as today, tanh as in the paper"}
+        default="relu",
+        metadata={"help": "after every layer but the last: relu as today, tanh as in the paper", "choices": LEARNABLE},
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from convoscope.errors import RecipeError
-from convoscope.models.activations import activation
+from convoscope.models.activations import LEARNABLE, activation
 from convoscope.models.registry import MODELS, Architecture, Shape
 
 
@@ -22,7 +22,7 @@ class MLPOptions:
     hidden: tuple[int, ...] = field(
         default=(256, 128), metadata={"help": "units of each hidden layer, input side first"}
     )
-    activation: str = field(default="relu", metadata={"help": "after every hidden layer"})
+    activation: str = field(default="relu", metadata={"help": "after every hidden layer", "choices": LEARNABLE})
     dropout: float = field(
         default=0.0, metadata={"help": "share of hidden units set to 0 in each training step, 0 up to below 1"}
     )

@@ -22,7 +22,8 @@ class Architecture:
     Attributes:
         make: Builds the network: (image shape (C, H, W), n_classes, options) -> module that maps float32 (N, C, H, W)
             to logits (N, n_classes). Raises ModelError for a shape the architecture cannot take.
-        options: The frozen dataclass of its options; each field's metadata has `help`.
+        options: The frozen dataclass of its options; each field's metadata has `help`, and
+            `choices` where it takes one of some names.
         summary: One sentence of what it is.
         taught: What it taught the field.
         year: Year of publication.

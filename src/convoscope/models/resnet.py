@@ -52,7 +52,8 @@ class ResNetOptions:
         default="auto",
         metadata={
             "help": "how it begins: imagenet (7x7, stride 2, then a pool), cifar (3x3, stride 1), or auto: cifar where "
-            "the image has a side below 64 pixels"
+            "the image has a side below 64 pixels",
+            "choices": ("auto", *_SMALLEST_SIDES),
         },
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from convoscope.errors import ConvoscopeError
-from convoscope.runs.log import read_log
+from convoscope.runs.log import history, last_of, read_log
 from convoscope.runs.store import Run, is_being_written
 from convoscope.train.events import (
     Continued,
@@ -33,11 +33,11 @@ def headline(run: Run) -> dict[str, Any]:
     """
     try:
         recipe = run.recipe()
-        events = run.events()
+        events = history(run.log_path, steps=False)
+        newest = last_of(run.log_path, Started, Step)
     except ConvoscopeError as error:
         return {"name": run.name, "folder": str(run.folder), "state": "broken", "error": error.message}
     started = [event for event in events if isinstance(event, Started)]
-    steps = [event.step for event in events if isinstance(event, Step)]
     ends = [event for event in events if isinstance(event, EpochEnded)]
     finished = next((event for event in reversed(events) if isinstance(event, Finished)), None)
     return {
@@ -46,7 +46,7 @@ def headline(run: Run) -> dict[str, Any]:
         "model": recipe.model,
         "data": recipe.data,
         "state": _state(run, events),
-        "step": steps[-1] if steps else 0,
+        "step": newest.step if isinstance(newest, Started | Step) else 0,
         "n_steps": started[-1].n_steps if started else None,
         "validation_accuracy": ends[-1].validation_accuracy if ends else None,
         "test_accuracy": finished.test_accuracy if finished else None,
@@ -63,9 +63,10 @@ def living_state(last: Event | None) -> str:
 def describe(run: Run) -> dict[str, Any]:
     """A run whole: headline, recipe, provenance, data, epochs, checkpoints, findings and figures."""
     recipe = run.recipe()
-    events = run.events()
-    gone = {event.step for _, event in read_log(run.log_path) if isinstance(event, Thinned)}
-    saved = {event.step: event for _, event in read_log(run.log_path) if isinstance(event, Saved)}
+    events = history(run.log_path, steps=False)
+    said = [event for _, event in read_log(run.log_path, steps=False)]
+    gone = {event.step for event in said if isinstance(event, Thinned)}
+    saved = {event.step: event for event in said if isinstance(event, Saved)}
     there = run.checkpoint_files()
     return {
         **headline(run),

@@ -23,6 +23,7 @@ from convoscope.train.events import (
     to_json,
 )
 
+_OF_STEPS = (b'{"event": "step"', b'{"event": "statistics"')  # how their lines begin
 _BLOCK = 1 << 16  # bytes of a log's end that are read first
 
 
@@ -66,10 +67,15 @@ class Log:
                     self._file.write(b"\n")
 
 
-def read_log(path: Path, *, from_line: int = 0) -> Iterator[tuple[int, Event]]:
+def read_log(path: Path, *, from_line: int = 0, steps: bool = True) -> Iterator[tuple[int, Event]]:
     """The events of a log in order with their line numbers (from 0); lines that cannot be read are passed over.
 
     No log is an empty one.
+
+    Args:
+        path: The log.
+        from_line: Where to begin.
+        steps: Whether to read what comes with each step too; without it a long log costs a small part.
 
     Raises:
         RunError: there is one, and the disk does not give it.
@@ -77,7 +83,7 @@ def read_log(path: Path, *, from_line: int = 0) -> Iterator[tuple[int, Event]]:
     try:
         with path.open("rb") as file:
             for number, raw in enumerate(file):
-                if number < from_line:
+                if number < from_line or (not steps and raw.startswith(_OF_STEPS)):
                     continue
                 event = _event(raw)
                 if event is not None:
@@ -99,10 +105,15 @@ def _unreadable(path: Path, error: OSError) -> RunError:
     return RunError(f"The log {path} cannot be read: {error.strerror}.", hint="Restore it from a copy.")
 
 
-def history(path: Path) -> list[Event]:
-    """The events that hold: where a run went on from a checkpoint, what had been logged beyond it is left out."""
+def history(path: Path, *, steps: bool = True) -> list[Event]:
+    """The events that hold: where a run went on from a checkpoint, what had been logged beyond it is left out.
+
+    Args:
+        path: The log.
+        steps: As in `read_log`.
+    """
     held: list[Event] = []
-    for _, event in read_log(path):
+    for _, event in read_log(path, steps=steps):
         if isinstance(event, Started):
             held = [old for old in held if not _is_beyond(old, event.step)]
         held.append(event)

@@ -156,7 +156,7 @@ Event: TypeAlias = (
     Started | Step | Statistics | EpochEnded | Saved | Thinned | Finding | Paused | Continued | Trained | Finished
 )
 
-_NAMES: dict[str, type] = {
+NAMES: dict[str, type] = {
     "started": Started,
     "step": Step,
     "statistics": Statistics,
@@ -169,7 +169,7 @@ _NAMES: dict[str, type] = {
     "trained": Trained,
     "finished": Finished,
 }
-_NAME_OF = {record: name for name, record in _NAMES.items()}
+_NAME_OF = {record: name for name, record in NAMES.items()}
 
 
 def to_json(event: Event) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def to_json(event: Event) -> dict[str, Any]:
 
 def from_json(line: Mapping[str, Any]) -> Event | None:
     """The event of a JSON object, or None for one that this version does not know: a newer log still opens."""
-    record = _NAMES.get(str(line.get("event")))
+    record = NAMES.get(str(line.get("event")))
     if record is None:
         return None
     names = {item.name for item in dataclasses.fields(record)}

@@ -1,0 +1,207 @@
+"""Runs as the screen is told of them, networks left out: lists, details, answers, and what can be chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from convoscope import data as data_room
+from convoscope.errors import RunError
+from convoscope.lab.answers import Order, answers, count, pick
+from convoscope.lab.listing import describe_data, list_data
+from convoscope.lab.screen.kept import Kept
+from convoscope.lab.screen.opened import find, version_of
+from convoscope.lab.screen.pack import plain
+from convoscope.lab.screen.records import (
+    AnswerCard,
+    AnswerPage,
+    ClassFigures,
+    DataCard,
+    DataReport,
+    Form,
+    Headline,
+    Judged,
+    KnobCard,
+    ModelCard,
+    OptionCard,
+    RunDetail,
+    Snapshot,
+)
+from convoscope.lab.sitting import TOGETHER
+from convoscope.models import MODELS
+from convoscope.runs import store
+from convoscope.runs.describe import describe, headline
+from convoscope.runs.log import last_of, read_log
+from convoscope.runs.store import Run
+from convoscope.train.events import Started, Step
+from convoscope.train.recipe import Recipe, knobs
+
+_FIELDS = {item.name for item in dataclasses.fields(Headline)}
+
+
+class Facts:
+    """The runs of one folder, described; what has not changed is not read again."""
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+        self._headlines: Kept[Headline] = Kept(2000)
+
+    def headlines(self) -> list[Headline]:
+        """A line for each run, newest first."""
+        return [self._headline(run) for run in store.all_runs(self.runs)]
+
+    def _headline(self, run: Run) -> Headline:
+        mark = _mark(run)
+        kept = self._headlines.get((run.name, mark))
+        if kept is not None and kept.state not in ("training", "paused"):
+            return kept
+        return self._headlines.put((run.name, mark), _line(run))
+
+    def detail(self, name: str) -> RunDetail:
+        """All that is known of a run.
+
+        Raises:
+            RunError: there is none, or it cannot be read.
+        """
+        run = find(name, self.runs)
+        known = describe(run)
+        card = run.card("data", "class_names", "policy")
+        policy, judged = card["policy"], known["evaluation"]
+        begun = [event for _, event in read_log(run.log_path, steps=False) if isinstance(event, Started)]
+        return RunDetail(
+            headline=_line(run), version=version_of(run), class_names=list(card["class_names"]),
+            input_shape=(policy["channels"], policy["height"], policy["width"]),
+            counts={part: int(card.get(f"n_{part}", 0)) for part in ("train", "validation", "test")},
+            recipe=plain(known["recipe"]), provenance=plain(known["provenance"]), plan=plain(known["plan"]),
+            snapshots=[Snapshot(one["step"], one["reason"]) for one in known["checkpoints"]],
+            missing=known["checkpoints_missing"], judged=_judged(judged),
+            n_parameters=begun[-1].n_parameters if begun else None,
+            has_weights=known["weights"] is not None, has_report=known["report"] is not None,
+        )  # fmt: skip
+
+    def answers(
+        self, name: str, truth: int | None, predicted: int | None, wrong: bool, order: Order, offset: int, limit: int
+    ) -> AnswerPage:
+        """Some of what the final network said of the labelled images.
+
+        Raises:
+            RunError: no such run, or it has no final weights.
+            DataError: its data are gone.
+        """
+        found = answers(str(find(name, self.runs).folder), runs=self.runs)
+        which: dict[str, Any] = {"truth": truth, "predicted": predicted, "wrong": wrong}
+        cards = [
+            AnswerCard(f"{found.split}:{one.index}", one.truth, one.predicted, one.probability, one.loss)
+            for one in pick(found, **which, order=order, offset=offset, limit=limit)
+        ]
+        return AnswerPage(found.split, count(found, **which), offset, cards)
+
+    def check_data(self, name: str, image_size: int | None) -> DataReport:
+        """What a dataset or a folder holds; broken files are named and passed over.
+
+        Raises:
+            DataError: there is nothing that can be trained on.
+        """
+        return DataReport(name, plain(describe_data(name, image_size=image_size, broken="skip")))
+
+
+def _line(run: Run) -> Headline:
+    known = {key: value for key, value in headline(run).items() if key in _FIELDS}
+    newest = last_of(run.log_path, Step) if known["state"] != "broken" else None
+    return Headline(**known, loss=plain(newest.loss) if isinstance(newest, Step) else None)
+
+
+def _mark(run: Run) -> tuple[int, ...]:
+    """Changes when the run's log or recipe does."""
+    marks = []
+    for path in (run.log_path, run.folder / "recipe.json", run.weights_path):
+        try:
+            found = path.stat()
+            marks += [found.st_mtime_ns, found.st_size, found.st_ino]
+        except OSError:
+            marks += [0, 0, 0]
+    return tuple(marks)
+
+
+def _judged(found: Any) -> Judged | None:  # noqa: ANN401 - a JSON document
+    if not isinstance(found, dict) or "confusion" not in found:
+        return None
+    names = {item.name for item in dataclasses.fields(Judged)}
+    try:
+        classes = [ClassFigures(**row) for row in found["per_class"]]
+        return Judged(**{key: value for key, value in found.items() if key in names} | {"per_class": classes})
+    except TypeError:
+        raise RunError(
+            "evaluation.json does not hold what a run writes there.", hint="Restore it from a copy, or train again."
+        ) from None
+
+
+@cache
+def _knob_cards() -> list[KnobCard]:
+    hints = get_type_hints(Recipe)
+    cards = []
+    for item in dataclasses.fields(Recipe):
+        knob = knobs()[item.name]
+        kinds = get_args(hints[item.name]) or (hints[item.name],)
+        default = None if item.default is dataclasses.MISSING else item.default
+        cards.append(
+            KnobCard(
+                name=item.name,
+                help=knob.help,
+                group=knob.group,
+                kind=_kind(item.name, kinds, bool(knob.choices)),
+                unit=knob.unit,
+                low=knob.low,
+                high=knob.high,
+                open_high=knob.open_high,
+                choices=list(knob.choices),
+                default=default,
+                optional=type(None) in kinds,
+                cost=knob.cost,
+                source=knob.source,
+                goes_with=[choice for choice, figures in TOGETHER.items() if item.name in figures],
+            )
+        )
+    return cards
+
+
+Kind = Literal["integer", "number", "switch", "choice", "text", "options"]
+
+
+def _kind(name: str, kinds: tuple[Any, ...], has_choices: bool) -> Kind:
+    if name == "model_options":
+        return "options"
+    if has_choices:
+        return "choice"
+    found: dict[Any, Kind] = {bool: "switch", int: "integer", float: "number"}
+    return next((found[kind] for kind in kinds if kind in found), "text")
+
+
+def form() -> Form:
+    """All that can be chosen for a new run."""
+    models = [
+        ModelCard(
+            name, entry.year, entry.summary, entry.taught, entry.paper, _options(entry.options), dict(entry.recipe)
+        )
+        for name, entry in MODELS.items()
+    ]
+    datasets = [DataCard(one["name"], one["summary"], _is_here(one["name"])) for one in list_data()]
+    return Form(_knob_cards(), models, datasets)
+
+
+def _is_here(name: str) -> bool:
+    """Whether a dataset lies on this machine: in the package, or fetched."""
+    return name not in data_room.REMOTES or data_room.locate(name) is not None
+
+
+def _options(kind: type) -> list[OptionCard]:
+    hints = get_type_hints(kind)
+    kinds: dict[Any, Any] = {bool: "switch", int: "integer", float: "number", tuple[int, ...]: "integers"}
+    cards: list[OptionCard] = []
+    for item in dataclasses.fields(kind):
+        choices = list(item.metadata.get("choices", ()))
+        of: Any = "choice" if choices else kinds.get(hints[item.name], "text")
+        cards.append(OptionCard(item.name, item.metadata["help"], of, choices, item.default))
+    return cards

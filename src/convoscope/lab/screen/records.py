@@ -1,0 +1,231 @@
+"""What the screen is told, one frozen record each: the server publishes them, the page's types are made from them.
+
+Shares are 0-1, times seconds. An image is named by a text: "test:45" (also "train:", "validation:"), the number of an
+image in the run's own data, or "input:0f3a..." for one that a user has given. A step is the number of a checkpoint,
+None for the run's final weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+State: TypeAlias = Literal["finished", "training", "paused", "stopped", "failed", "interrupted", "broken"]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A run in a line. `error` says why a "broken" one cannot be read; `loss` is the newest step's."""
+
+    name: str
+    state: State
+    model: str | None = None
+    data: str | None = None
+    step: int = 0
+    n_steps: int | None = None
+    loss: float | None = None
+    validation_accuracy: float | None = None
+    test_accuracy: float | None = None
+    training_seconds: float | None = None
+    started: str | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A checkpoint that is on the disk; `reason` as in the event "saved"."""
+
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How one class was told; None where there is nothing to divide by."""
+
+    name: str
+    n: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The final figures, on one part; `confusion` has the truth in rows and the prediction in columns."""
+
+    split: str
+    n: int
+    accuracy: float
+    accuracy_95_low: float
+    accuracy_95_high: float
+    majority_accuracy: float
+    loss: float
+    class_names: list[str]
+    confusion: list[list[int]]
+    per_class: list[ClassFigures]
+
+
+@dataclass(frozen=True)
+class RunDetail:
+    """All that is known of a run without looking into its network.
+
+    Attributes:
+        headline: The run in a line.
+        version: Changes when the run's folder is another run's than before; part of the addresses that are cached.
+        class_names: The classes, in label order.
+        input_shape: (C, H, W) of every image.
+        counts: How many images each part has: "train", "validation", "test".
+        recipe: Every knob.
+        provenance: Versions, machine, fingerprint, command, start.
+        plan: How the arithmetic is laid out.
+        snapshots: The checkpoints, in order of their steps.
+        missing: Steps whose checkpoint was saved, was not thinned, and is gone.
+        judged: The final figures, None before the end or without a part to judge on.
+        n_parameters: Learned numbers, None before the run has started.
+        has_weights: Whether the final weights are there.
+        has_report: Whether the report is there.
+    """
+
+    headline: Headline
+    version: str
+    class_names: list[str]
+    input_shape: tuple[int, int, int]
+    counts: dict[str, int]
+    recipe: dict[str, Any]
+    provenance: dict[str, Any]
+    plan: dict[str, Any]
+    snapshots: list[Snapshot]
+    missing: list[int]
+    judged: Judged | None
+    n_parameters: int | None
+    has_weights: bool
+    has_report: bool
+
+
+@dataclass(frozen=True)
+class AnswerCard:
+    """What the final network said of one labelled image; classes by number."""
+
+    image: str
+    truth: int
+    predicted: int
+    probability: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class AnswerPage:
+    """Some of the answers on a part, and how many there are that fit what was asked."""
+
+    split: str
+    total: int
+    offset: int
+    answers: list[AnswerCard]
+
+
+@dataclass(frozen=True)
+class KnobCard:
+    """One knob of the recipe; `default` None means that it is decided later, as `help` says.
+
+    `goes_with` names the knobs whose choice a model's own value of this one belongs to: where one of them is chosen
+    otherwise than the model's way, `default` applies here instead.
+    """
+
+    name: str
+    help: str
+    group: str
+    kind: Literal["integer", "number", "switch", "choice", "text", "options"]
+    unit: str
+    low: float | None
+    high: float | None
+    open_high: bool
+    choices: list[str]
+    default: Any
+    optional: bool
+    cost: str
+    source: str
+    goes_with: list[str]
+
+
+@dataclass(frozen=True)
+class OptionCard:
+    """One option of an architecture; `choices` are the names that a "choice" can take."""
+
+    name: str
+    help: str
+    kind: Literal["integer", "number", "switch", "choice", "text", "integers"]
+    choices: list[str]
+    default: Any
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """One architecture; `recipe` holds the knobs that suit it, over the general defaults."""
+
+    name: str
+    year: int
+    summary: str
+    taught: str
+    paper: str
+    options: list[OptionCard]
+    recipe: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """A dataset known by name; `here` says whether it lies on this machine."""
+
+    name: str
+    summary: str
+    here: bool
+
+
+@dataclass(frozen=True)
+class Form:
+    """All that can be chosen for a new run."""
+
+    knobs: list[KnobCard]
+    models: list[ModelCard]
+    datasets: list[DataCard]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A number's arithmetic as text or LaTeX."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class GivenImage:
+    """An image that a user gave, as it can be named from now on."""
+
+    image: str
+
+
+@dataclass(frozen=True)
+class PixelsHead:
+    """The head of a pack of images, the tensor "images", uint8 (n, C, H, W): their names, and their labels or None."""
+
+    images: list[str]
+    labels: list[int | None]
+
+
+@dataclass(frozen=True)
+class FiltersHead:
+    """The head of the first layer's weights at a step, the tensor "filters", float32 (D, C, kh, kw).
+
+    A network whose first layer has none to show has no tensor, and its `parameter` is "".
+    """
+
+    step: int | None
+    parameter: str
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What a dataset or folder holds, before training on it."""
+
+    name: str
+    facts: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,190 @@
+// The scene: what the look screen shows of one run, shared by its network, its input, its panels and its time slider.
+import { untrack } from 'svelte';
+import { asProblem, get, getPack, isAbort, path, peekPack, post, postPack } from '../wire/api';
+import type { ApiError, Pack, Query } from '../wire/api';
+import { go, place } from '../state/place.svelte';
+import { drawnSince } from './drawn';
+import { DRAWN, drawingOf, isOf, type Drawing, type Field, type Hovered } from './drawing';
+import { askedFor } from './layout';
+import { Newest } from './newest';
+import { firstImage } from './places';
+import { prefetch } from './prefetch';
+import { stopsOf, type Stop } from './timeline';
+import { columnsOf, linksOf, lossColumn, openByItself, treeOf } from './tree';
+import type { Atlas, Network, NodeCard, RunDetail, Sight } from './types';
+
+export type { Drawing, Field, Hovered } from './drawing';
+
+const MOST_ROWS = 128;
+const SIDE = 56; // rows and columns of a map as sent: as many pixels as a tile has on a fine screen
+
+export class Scene {
+  readonly run: string;
+  detail: RunDetail | null = $state.raw(null);
+  network: Network | null = $state.raw(null);
+  atlas: Drawing | null = $state.raw(null);
+  pixels: { data: Uint8Array; shape: [number, number, number] } | null = $state.raw(null);
+  /** Pixels that are being drawn or erased and are not kept yet. */
+  drawn: Uint8Array | null = $state.raw(null);
+  busy = $state(false);
+  problem: ApiError | null = $state.raw(null);
+  hovered: Hovered | null = $state.raw(null);
+  field: Field | null = $state.raw(null);
+  /** The height that the network could fill: it says how many channels are worth asking for. */
+  height = $state(typeof innerHeight === 'undefined' ? 900 : innerHeight);
+
+  readonly nodes: Map<string, NodeCard> = $derived(new Map(this.network?.nodes.map((node) => [node.name, node])));
+  readonly tree = $derived(treeOf(this.network?.nodes.filter((node) => node.kind === 'op' && !node.is_loss) ?? []));
+  /** The modules that are unfolded: the user's choice, or as many as fit. */
+  readonly open = $derived(new Set(place.open.length > 0 ? place.open : openByItself(this.tree)));
+  readonly columns = $derived([...columnsOf(this.tree, this.open), ...lossColumn(this.network)]);
+  readonly links = $derived(linksOf(this.columns, this.network?.input ?? ''));
+  readonly stops: Stop[] = $derived.by(() => {
+    const { detail } = this;
+    return detail ? stopsOf(detail.snapshots, detail.has_weights, detail.headline.step) : [];
+  });
+  /** The step that is shown: null for the final weights, the newest snapshot while there are none. */
+  readonly step = $derived(place.step ?? this.stops.at(-1)?.step ?? null);
+  /** Which numbers the picture shows: the address may be ahead of it. */
+  readonly tab: Sight['tab'] = $derived(this.atlas?.sight.tab ?? place.tab);
+  /** Whether the picture shows what the address says. */
+  readonly isCurrent = $derived.by(() => {
+    const { tab, mode, minus } = place;
+    const image = this.drawn ? DRAWN : this.image;
+    return this.atlas !== null && isOf(this.atlas.sight, { image, step: this.step, tab, mode, minus });
+  });
+  readonly image = $derived(place.image ?? firstImage(this.detail));
+
+  readonly #version = $derived(this.detail?.version);
+  readonly #asked = $derived(askedFor(this.height));
+  readonly #wanted = new Newest();
+  readonly #strokes = new Newest();
+  readonly #pictures = new Newest();
+
+  constructor(run: string) {
+    this.run = run;
+    void this.refresh();
+    $effect(() => void this.#loadNetwork());
+    $effect(() => this.#loadPixels());
+    $effect(() => this.#loadAtlas());
+    $effect(() => prefetch(this));
+  }
+
+  /** The sight's part of every address. */
+  query(): Query {
+    const { tab, mode, target, minus } = place;
+    return { image: this.image, step: this.step, tab, mode, target, minus, v: this.#version };
+  }
+
+  /** The query of the atlas, at a step. */
+  atlasQuery(step: number | null = this.step): Query {
+    const nodes = new Set([
+      this.network?.input,
+      this.network?.logits,
+      ...this.columns.map((column) => column.node.name),
+    ]);
+    const { k, vector } = this.#asked;
+    const most = place.tab === 'update' ? Math.max(k, Math.min(vector, MOST_ROWS)) : k; // a vector's weights are maps
+    return { ...this.query(), step, nodes: [...nodes].join(','), k: most, vector, tile: SIDE };
+  }
+
+  get route(): string {
+    return path`/api/runs/${this.run}`;
+  }
+
+  /** Reads anew what is known of the run: a snapshot has come, or somebody asks to try again. */
+  async refresh(): Promise<void> {
+    try {
+      this.detail = await get<RunDetail>(this.route);
+      this.problem = null;
+    } catch (error) {
+      this.problem = asProblem(error);
+    }
+  }
+
+  /** Shows pixels that nobody keeps: a stroke. The newest wins, and only one is under way at a time. */
+  show(pixels: Uint8Array): void {
+    this.drawn = pixels;
+    if (this.pixels) this.pixels = { ...this.pixels, data: pixels };
+    this.#sendStroke(performance.now());
+  }
+
+  /** Keeps what was drawn, under a name of its own that the address can hold. */
+  async keep(): Promise<void> {
+    if (this.drawn) await this.#give(this.drawn);
+  }
+
+  /** Takes an image file as the input. Throws ApiError where the server refuses it. */
+  async upload(file: Blob): Promise<void> {
+    await this.#give(file);
+  }
+
+  async #give(content: Blob | Uint8Array): Promise<void> {
+    const { image } = await post<{ image: string }>(`${this.route}/inputs`, content);
+    this.drawn = null;
+    go({ image, target: null });
+  }
+
+  async #loadNetwork(): Promise<void> {
+    const query = { mode: place.mode, v: this.#version };
+    const here = untrack(() => this.network);
+    if (!query.v || (here?.mode === query.mode && here.version === query.v)) return;
+    try {
+      this.network = await get<Network>(`${this.route}/network`, query);
+    } catch (error) {
+      this.problem = asProblem(error);
+    }
+  }
+
+  #loadPixels(): void {
+    const { image } = this;
+    if (!image || !this.#version) return;
+    const query = { images: image, v: this.#version };
+    void this.#pictures.run(async (signal) => {
+      const { tensors } = await getPack(`${this.route}/images`, query, { signal });
+      const { images } = tensors;
+      const [, C = 1, H = 1, W = 1] = images?.shape ?? [];
+      this.drawn = null;
+      this.pixels = images ? { data: images.data as Uint8Array, shape: [C, H, W] } : null;
+    }, this.#fail);
+  }
+
+  #loadAtlas(): void {
+    if (!this.network || !this.image) return;
+    const [route, query, since] = [`${this.route}/atlas`, this.atlasQuery(), drawnSince.take()];
+    if (untrack(() => this.drawn)) return this.#sendStroke(since);
+    const here = peekPack<Atlas>(route, query);
+    if (here) {
+      this.#wanted.stop();
+      return this.#draw(here, 'scrub', since);
+    }
+    this.busy = true;
+    void this.#wanted.run(
+      async (signal) => this.#draw(await getPack<Atlas>(route, query, { signal }), 'scrub', since),
+      this.#fail,
+    );
+  }
+
+  #sendStroke(since: number | null): void {
+    void this.#strokes.queue(async () => {
+      const pixels = this.drawn;
+      if (!pixels) return;
+      const query = { ...this.atlasQuery(), image: null, v: null };
+      const pack = await postPack<Atlas>(`${this.route}/atlas`, pixels, query);
+      if (this.drawn) this.#draw(pack, 'stroke', since);
+    }, this.#fail);
+  }
+
+  #draw(pack: Pack<Atlas>, name: 'scrub' | 'stroke', since: number | null): void {
+    this.atlas = drawingOf(pack);
+    this.busy = false;
+    this.problem = null;
+    void drawnSince.tell(name, since);
+  }
+
+  readonly #fail = (error: unknown): void => {
+    if (isAbort(error)) return;
+    this.busy = false;
+    this.problem = asProblem(error);
+  };
+}

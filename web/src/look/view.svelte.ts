@@ -1,0 +1,129 @@
+// The view: the network's layout in the window it has, what is in view, and what the pointer is over.
+import { place, type Tab } from '../state/place.svelte';
+import { hitOf, type Hit } from './hit';
+import { layoutOf, type ColumnBox, type Layout } from './layout';
+import { atOf } from './places';
+import type { Scene } from './scene.svelte';
+import { largestOf, shownOf, type Shown } from './shown';
+import { tilesOf } from './tiles';
+
+const MARGIN = 200; // pixels beside the window that are painted already, so that scrolling shows no gaps
+
+export class View {
+  readonly scene: Scene;
+  width = $state(0);
+  height = $state(0);
+  scroll = $state(0);
+  /** Where the pointer is, in the layout's pixels; null while it is elsewhere. */
+  pointer: { x: number; y: number } | null = $state.raw(null);
+
+  constructor(scene: Scene) {
+    this.scene = scene;
+  }
+
+  readonly layout: Layout = $derived.by(() => {
+    const { columns, links, network } = this.scene;
+    const { logits = '', loss = '' } = network ?? {};
+    return layoutOf({
+      columns,
+      links,
+      logits,
+      loss,
+      width: this.width,
+      height: this.height,
+      isWide: this.scene.tab === 'update',
+    });
+  });
+
+  /** The column that is looked at, and the channel. */
+  readonly selected: { box: ColumnBox; channel: number | null } | null = $derived.by(() => {
+    const { node } = place;
+    if (node === null) return null;
+    const box = this.layout.boxes.find((other) =>
+      other.column.nodes.some((card) => card.name === node || card.parameters.some(({ name }) => name === node)),
+    );
+    if (!box) return null;
+    const isHere = box.column.node.name === node || box.column.folded === null;
+    return { box, channel: isHere ? (place.unit ?? place.at?.[0] ?? null) : null };
+  });
+
+  readonly scores = $derived.by(() => {
+    const sight = this.scene.atlas?.sight;
+    return sight && sight.tab === 'forward' && sight.minus === null ? sight.logits : null;
+  });
+
+  readonly shown: Map<string, Shown> = $derived.by(() => {
+    const { atlas } = this.scene;
+    const { selected } = this;
+    return new Map(
+      this.layout.boxes.map((box) => {
+        const kept = selected?.box === box ? selected.channel : null;
+        const sheet = atlas?.sheets.get(box.column.node.name);
+        return [box.column.key, shownOf(box, sheet, kept, atlas?.sight.logits)];
+      }),
+    );
+  });
+
+  readonly largest = $derived.by(() => largestOf(this.scene.atlas?.sheets.values() ?? []));
+
+  /** The part of the layout that is painted: it moves in strides, so that scrolling seldom paints anew. */
+  readonly from = $derived(Math.max(0, Math.floor((this.scroll - MARGIN) / MARGIN) * MARGIN));
+  readonly to = $derived(Math.min(this.layout.width, this.from + this.width + 3 * MARGIN));
+
+  readonly tiles = $derived.by(() => {
+    const { layout, shown, largest, from, to, scores } = this;
+    const sheets = this.scene.atlas?.sheets;
+    return sheets
+      ? tilesOf({
+          layout,
+          sheets,
+          shown,
+          scope: place.scope,
+          scale: scaleOf(this.scene.tab),
+          largest,
+          scores,
+          from,
+          to,
+        })
+      : [];
+  });
+
+  /** What the pointer hits. */
+  hit(): Hit | null {
+    return this.pointer && hitOf(this.layout, this.pointer.x, this.pointer.y);
+  }
+
+  /** Tells everybody what is hovered, if it is something else than before. */
+  hover(hit: Hit | null): void {
+    const { scene } = this;
+    if (!hit) {
+      if (scene.hovered) scene.hovered = null;
+      return;
+    }
+    const card = hit.box.column.node;
+    const channel = this.shown.get(hit.box.column.key)?.channels[hit.slot] ?? hit.slot;
+    // A map of the tab "update" shows weights: its cells are no units.
+    const at = scene.tab === 'update' ? null : atOf(card, channel, hit.row, hit.column);
+    const before = scene.hovered;
+    if (before?.node === card.name && before.channel === channel && before.at?.join() === at?.join()) return;
+    scene.hovered = { node: card.name, channel, at };
+  }
+
+  /** The box of a node's column and the slot of one of its channels, where it is shown. */
+  slotOf(node: string, channel: number | null): { box: ColumnBox; slot: number } | null {
+    const box = this.layout.boxes.find((other) => other.column.node.name === node);
+    const slot = box && channel !== null ? this.shown.get(box.column.key)?.slotOf.get(channel) : undefined;
+    return box && slot !== undefined ? { box, slot } : null;
+  }
+}
+
+/** What a column is called: its module's name, without those of the unfolded modules around it. */
+export function titleOf(box: ColumnBox): string {
+  const { folded, node, within } = box.column;
+  const name = folded ?? node.name;
+  const around = within.at(-1);
+  return around !== undefined && name.startsWith(`${around}.`) ? name.slice(around.length + 1) : name;
+}
+
+/** Weights have colours of their own. */
+export const scaleOf = (tab: Tab): 'value' | 'weight' => (tab === 'update' ? 'weight' : 'value');

@@ -1,0 +1,52 @@
+// The words of the list of runs, and those that all screens of a run share.
+import { words } from '../state/words.svelte';
+
+export const t = words({
+  'runs.title': { en: 'Runs', zh: '训练记录' },
+  'runs.new': { en: 'New run', zh: '新建训练' },
+  'runs.count': { en: '{n} {n|run|runs}', zh: '{n} 次训练' },
+  'runs.filter': { en: 'Filter by name, model or data', zh: '按名称、模型或数据筛选' },
+  'runs.nothing-fits': { en: 'No run fits “{text}”.', zh: '没有与“{text}”相符的训练。' },
+  'runs.show-all': { en: 'Show all', zh: '显示全部' },
+  'runs.look': { en: 'Look inside', zh: '看看内部' },
+  'runs.look-into': { en: 'Look inside {run}', zh: '看看 {run} 的内部' },
+  'runs.waits': { en: 'Not reachable: shown as it was last.', zh: '暂时无法连接：显示的是上次的内容。' },
+  'runs.accuracy': { en: 'accuracy', zh: '准确率' },
+  'runs.accuracy-test': { en: 'test accuracy', zh: '测试准确率' },
+  'runs.accuracy-validation': { en: 'validation accuracy', zh: '验证准确率' },
+  'runs.loss': { en: 'loss', zh: '损失' },
+  'runs.steps': { en: 'steps', zh: '训练步' },
+  'runs.steps-of': { en: '{n} of {all}', zh: '{n} / {all}' },
+  'runs.on': { en: '{model} on {data}', zh: '{data} 上的 {model}' },
+  'runs.progress': { en: 'Training progress of {run}', zh: '{run} 的训练进度' },
+  'runs.took': { en: 'trained for {time}', zh: '训练用时 {time}' },
+  'runs.first-title': { en: 'Train a network, then open it up', zh: '训练一个网络，再把它打开' },
+  'runs.first-text': {
+    en: 'LeNet-5 learns to read handwritten digits here, in about a minute. Then every number inside it is one click away.',
+    zh: 'LeNet-5 就在这台电脑上学认手写数字，大约一分钟。之后，它内部的每个数字都只需一次点击。',
+  },
+  'runs.first-start': { en: 'Train LeNet-5 on MNIST', zh: '在 MNIST 上训练 LeNet-5' },
+  'runs.first-other': { en: 'Or choose data and model yourself', zh: '或自己选择数据和模型' },
+  'runs.starting': { en: 'Starting …', zh: '正在启动……' },
+  'runs.parameters': { en: '{n} parameters', zh: '{n} 个参数' },
+  'runs.report': { en: 'Report', zh: '报告' },
+  'runs.again': { en: 'New run with this recipe', zh: '以此配方新建训练' },
+  'runs.to-list': { en: 'To the list of runs', zh: '返回训练记录' },
+  'runs.broken-hint': {
+    en: 'The other runs are not touched. Restore the folder from a copy, or remove it.',
+    zh: '其他训练不受影响。请用副本恢复该文件夹，或将其删除。',
+  },
+
+  'runs.state.finished': { en: 'finished', zh: '已完成' },
+  'runs.state.training': { en: 'training', zh: '训练中' },
+  'runs.state.paused': { en: 'paused', zh: '已暂停' },
+  'runs.state.stopped': { en: 'stopped', zh: '已停止' },
+  'runs.state.failed': { en: 'failed', zh: '失败' },
+  'runs.state.interrupted': { en: 'interrupted', zh: '中断' },
+  'runs.state.broken': { en: 'unreadable', zh: '无法读取' },
+
+  'runs.time.seconds': { en: '{s} s', zh: '{s} 秒' },
+  'runs.time.minutes': { en: '{m} min {s} s', zh: '{m} 分 {s} 秒' },
+  'runs.time.hours': { en: '{h} h {m} min', zh: '{h} 小时 {m} 分' },
+  'runs.time.days': { en: '{d} d {h} h', zh: '{d} 天 {h} 小时' },
+});
