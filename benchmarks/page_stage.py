@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -42,14 +43,14 @@ def resnet50(runs: Path) -> str:
     return _train(runs, "--data", str(folder), "--model", "resnet50", *options)
 
 
-def _wave(random: np.random.Generator, kind: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _wave(random: np.random.Generator, kind: int) -> NDArray[np.uint8]:
     """A wave whose direction is the class, of any colour, length and phase: uint8 (H, W, 3)."""
     rows, columns = np.mgrid[:_SIDE, :_SIDE]
     angle = np.pi * kind / _CLASSES
     way = rows * np.sin(angle) + columns * np.cos(angle)
     colour, phase = random.uniform(60, 127, 3), random.uniform(0, 2 * np.pi, 3)
     wave = np.sin(way[..., None] / random.uniform(3, 12) + phase)
-    return (128 + colour * wave).astype(np.uint8)
+    return np.asarray(128 + colour * wave, np.uint8)
 
 
 def _train(runs: Path, *options: str) -> str:

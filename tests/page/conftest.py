@@ -13,10 +13,16 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from page.stage import House, Server, browser_path, build_house, serving
 
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 SIZES = {"desk": (1440, 900), "tablet": (1024, 768), "phone": (390, 844), "zoomed": (720, 450)}
 LANGUAGES = {"en": "en-GB", "zh": "zh-CN"}
 PATIENCE = 15_000  # milliseconds; the machine has other work

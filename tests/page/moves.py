@@ -1,4 +1,4 @@
-"""What a visitor's hand does: choosing what is seen by its name, pointing at a unit of the network, drawing a stroke."""
+"""What a visitor's hand does: choosing by what stands on it, pointing at a unit of the network, drawing a stroke."""
 
 from __future__ import annotations
 

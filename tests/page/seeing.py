@@ -1,4 +1,4 @@
-"""What a critical eye would find: things that are cut, laid over each other or too small to hit, and what axe-core finds."""
+"""What a critical eye finds: what is cut, laid over something else or too small to hit, and what axe-core reports."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from page.moves import drawn
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 LEAST_SIDE = 24  # CSS pixels, WCAG 2.2's 2.5.8
 
-# Every fault of the layout, in words. What scrolls or ends in "…" by its style means to be cut; what is laid on purpose over
-# something else says so by its position: a dialog over the page, a handle over its track.
+# Every fault of the layout, in words. What scrolls, or ends in "…" by its style, means to be cut; what is laid on
+# purpose over something else is a layer of its own: a dialog over the page, the opened panel over the network.
 _FAULTS = """
 () => {
   const faults = [];
@@ -37,8 +37,16 @@ _FAULTS = """
     return { left, top, right, bottom, width: box.width, height: box.height };
   };
   const called = (element) => {
-    const name = element.getAttribute('aria-label') || element.textContent.trim().replace(/\\s+/g, ' ') || element.className;
+    const text = element.textContent.trim().replace(/\\s+/g, ' ');
+    const name = element.getAttribute('aria-label') || text || element.className;
     return `<${element.tagName.toLowerCase()} ${element.getAttribute('class') ?? ''}> "${String(name).slice(0, 50)}"`;
+  };
+  // A button may be hit beyond its box, where its style says so: what counts is where a click arrives.
+  const reaches = (element, box) => {
+    const [x, y] = [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
+    const [wide, high] = [box.width, box.height].map((side) => Math.max(LEAST - 1, side) / 2 - 0.5);
+    const places = [[x - wide, y], [x + wide, y], [x, y - high], [x, y + high]];
+    return places.every(([at, below]) => element.contains(document.elementFromPoint(at, below)));
   };
   const root = document.documentElement;
   if (root.scrollWidth > root.clientWidth)
@@ -49,9 +57,10 @@ _FAULTS = """
     if (!isText || !seen(element) || element.closest('.katex')) continue;
     const style = getComputedStyle(element);
     const clips = style.overflowX === 'hidden' || style.overflowX === 'clip';
-    if (element.scrollWidth > element.clientWidth + 1 && clips && style.textOverflow !== 'ellipsis' && style.display !== 'inline')
+    const isBlock = style.display !== 'inline';
+    if (isBlock && clips && style.textOverflow !== 'ellipsis' && element.scrollWidth > element.clientWidth + 1)
       faults.push(`text is cut: ${called(element)}, ${element.scrollWidth} px in ${element.clientWidth} px`);
-    if (element.scrollHeight > element.clientHeight + 2 && style.overflowY === 'hidden' && style.display !== 'inline')
+    if (isBlock && style.overflowY === 'hidden' && element.scrollHeight > element.clientHeight + 2)
       faults.push(`text is cut below: ${called(element)}, ${element.scrollHeight} px in ${element.clientHeight} px`);
     const box = seen(element);
     if (box && (box.left < -1 || box.right > innerWidth + 1) && !element.closest('.network, .scroll, pre, .formula'))
@@ -59,14 +68,14 @@ _FAULTS = """
   }
 
   const dialog = document.querySelector('dialog[open]');
-  const links = [...(dialog ?? document.body).querySelectorAll('a[href], button, input, select, textarea, [role="slider"]')]
+  const kinds = 'a[href], button, input, select, textarea, [role="slider"]';
+  const links = [...(dialog ?? document.body).querySelectorAll(kinds)]
     .filter((element) => getComputedStyle(element).pointerEvents !== 'none' && !element.classList.contains('skip'))
     .map((element) => ({ element, box: seen(element) }))
     .filter(({ box }) => box);
   for (const { element, box } of links) {
     const isSmall = Math.min(box.width, box.height) < LEAST - 0.5;
-    const isInText = element.tagName === 'A' && getComputedStyle(element).display === 'inline';
-    if (element.tagName === 'BUTTON' && isSmall && !isInText)
+    if (element.tagName === 'BUTTON' && isSmall && !reaches(element, box))
       faults.push(`too small to hit: ${called(element)}, ${box.width.toFixed(0)} x ${box.height.toFixed(0)} px`);
   }
   links.forEach(({ element, box }, k) => {
@@ -78,7 +87,8 @@ _FAULTS = """
       const high = Math.min(box.bottom, other.box.bottom) - Math.max(box.top, other.box.top);
       if (wide > 2 && high > 2) {
         const [x, y] = [Math.max(box.left, other.box.left) + wide / 2, Math.max(box.top, other.box.top) + high / 2];
-        faults.push(`one over the other: ${called(element)} and ${called(other.element)} at ${x.toFixed(0)}, ${y.toFixed(0)}`);
+        const where = `${x.toFixed(0)}, ${y.toFixed(0)}`;
+        faults.push(`one over the other: ${called(element)} and ${called(other.element)} at ${where}`);
       }
     }
   });

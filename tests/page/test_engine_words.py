@@ -13,10 +13,14 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+import torch
+
 from convoscope.look.expr_functions import FUNCTIONS
+from convoscope.look.rules import RULES
 
 ROOT = Path(__file__).parents[2]
 LOOK = ROOT / "src" / "convoscope" / "look"
+SCREEN = ROOT / "src" / "convoscope" / "lab" / "screen"
 TABLE = json.loads((ROOT / "web" / "src" / "number" / "engine.json").read_text("utf-8"))
 SOURCES = [*sorted((LOOK / "rules").glob("*.py")), LOOK / "update.py", LOOK / "derive.py", LOOK / "render.py"]
 # Where each call keeps words that a reader sees: the place among its arguments, or the keyword.
@@ -51,10 +55,31 @@ def test_every_phrase_of_the_engine_has_a_chinese_one() -> None:
     assert not missing, f"web/src/number/engine.json has no Chinese for: {json.dumps(missing, indent=1)}"
 
 
+def test_every_note_of_the_screen_has_a_chinese_one() -> None:
+    """Why a sheet is empty stands in a constant of the screen's room."""
+    found = notes()
+    assert "The loss does not depend on it." in found
+    assert sorted(found - set(TABLE["phrases"])) == [], "web/src/number/engine.json has no Chinese for them"
+
+
+def test_every_setting_of_an_op_has_a_chinese_name() -> None:
+    """What the box of a node and the head of a number list: every argument, besides tensors, of an op with a rule."""
+    asked = set[str]()
+    for op in sorted(set(RULES) - {"output"}):
+        packet = getattr(torch.ops.aten, op)
+        for schema in (getattr(packet, overload)._schema for overload in packet.overloads()):
+            kinds = [(argument.name, str(argument.type)) for argument in schema.arguments]
+            if any("Tensor" in str(result.type) for result in schema.returns):
+                asked |= {name for name, kind in kinds if "Tensor" not in kind and name != "out"}
+    assert "kernel_size" in asked
+    assert sorted(asked - set(TABLE["settings"])) == [], "web/src/number/engine.json has no Chinese for them"
+    assert sorted(set(TABLE["settings"]) - asked) == []
+
+
 def test_no_phrase_is_left_that_the_engine_does_not_say() -> None:
     """A phrase that a rule gave up goes from the table too; its parts, which fill places, are listed apart."""
     said = {phrase for path in SOURCES for phrase in phrases(ast.parse(path.read_text("utf-8")))}
-    assert sorted(set(TABLE["phrases"]) - said) == []
+    assert sorted(set(TABLE["phrases"]) - said - notes()) == []
 
 
 def test_a_translation_has_as_many_places_as_its_phrase() -> None:
@@ -66,6 +91,17 @@ def test_a_translation_has_as_many_places_as_its_phrase() -> None:
 def test_the_page_writes_each_function_as_the_engine_does() -> None:
     """The notation of exp, sqrt, tanh ... is the engine's own."""
     assert TABLE["functions"] == {name: FUNCTIONS[name].text for name in sorted(FUNCTIONS)}
+
+
+def notes() -> set[str]:
+    """The sentences that the screen's room keeps as constants."""
+    found = set[str]()
+    for path in sorted(SCREEN.glob("*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))) if name.isupper():
+                    found |= {text} if text.endswith(".") else set()
+    return found
 
 
 def phrases(module: ast.Module) -> set[str]:

@@ -1,4 +1,4 @@
-"""The story's input: another image, a file, the clipboard, a drawing whose strokes reach every layer, and a part erased."""
+"""The story's input: another image, a file, the clipboard, a drawing that reaches every layer, and a part erased."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_another_image_and_a_file_and_the_clipboard(visit: Visit, tmp_path: Path
     looked(page)
     uploaded = page.url
     assert unchanged(next_one, layers(page)) == []
-    expect(page.get_by_role("region", name="Truth")).to_contain_text("not known")
+    expect(page.get_by_role("complementary", name="Input")).to_contain_text("not known")
 
     page.get_by_role("button", name=re.compile("Back to test 8")).click()
     expect(page).to_have_url(re.compile("image=test:8"))

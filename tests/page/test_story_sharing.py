@@ -1,4 +1,4 @@
-"""The story's end: an address that shows the same, arithmetic and pictures to take along, and everybody's way to use it."""
+"""The story's end: an address that shows the same, arithmetic and pictures to take along, and every way to use it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ def test_an_address_shows_the_same_to_somebody_else(visit: Visit) -> None:
     theirs = visit(address)
     looked(theirs)
     assert number(theirs).get_attribute("data-recorded") == number(mine).get_attribute("data-recorded")
-    for name in ("Prediction", "Truth", "Time in training"):
-        regions = [page.get_by_role("region", name=name).inner_text() for page in (mine, theirs)]
-        assert regions[0] == regions[1], name
+    for region in ("Prediction", "Time in training"):
+        seen = [page.get_by_role("region", name=region).inner_text() for page in (mine, theirs)]
+        assert seen[0] == seen[1], region
+    arithmetic = [number(page).locator("header, .expression, dl").all_inner_texts() for page in (mine, theirs)]
+    assert arithmetic[0] == arithmetic[1]
     chosen = [page.locator("header label.chosen").all_inner_texts() for page in (mine, theirs)]
     assert chosen[0] == chosen[1]
 

@@ -21,7 +21,7 @@ def test_from_a_wrong_prediction_to_the_pixel_that_mattered_most(visit: Visit, s
     page = visit("/", size=size)
     page.get_by_role("link", name=LENET, exact=True).click()
     wrong = page.get_by_role("region", name="What it gets wrong").get_by_role("listitem").first.get_by_role("link")
-    said = re.search(r"truth (\d), predicted (\d)", wrong.get_attribute("aria-label") or "")
+    said = re.search(r"truth (\d), predicted (\d)", wrong.text_content() or "")
     assert said is not None
     assert said[1] != said[2]
     wrong.click()

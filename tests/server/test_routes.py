@@ -134,7 +134,7 @@ def test_a_drawn_image_is_answered_and_not_kept(tmp_path: Path) -> None:
         ("/api/launches/0123456789abcdef", 404, "RunError"),
         ("/api/launches/..%2f..", 404, "InputError"),
         ("/api/launches/0123456789ABCDEF", 400, "InputError"),
-        (f"{AT}/inputs/0123456789abcdef.png", 400, "InputError"),
+        (f"{AT}/inputs/0123456789abcdef.png", 404, "UnknownName"),
         (f"{AT}/inputs/..%2f..%2fetc%2fpasswd.png", 404, "InputError"),
         (f"{AT}/network?mode=other", 400, "InputError"),
         (f"{AT}/layer?image=test:3&node=conv9", 404, "UnknownName"),
@@ -293,6 +293,8 @@ def test_a_broken_run_hinders_no_other(tmp_path: Path) -> None:
             RUN: "finished", "garbled": "broken", "empty": "broken", "list": "broken", "newer": "broken",
         }  # fmt: skip
         assert all(row["error"] for row in states.values() if row["state"] == "broken")
+        for path in ("", "/garbled", "/newer", "/nothing", "/latest/events"):
+            assert str(folder) not in visitor.get(f"/api/runs{path}").text, "where the folder of runs lies is not told"
         for name in ("garbled", "empty", "list", "newer"):
             for rest in ("", "/network", "/atlas?image=test:1", "/filters"):
                 refused(visitor.get(f"/api/runs/{name}{rest}"), 400, "RunError")

@@ -19,8 +19,8 @@ def folder_of(name: str, *, runs: Path) -> Path:
     Raises:
         RunError: there is no such run.
     """
-    if name == "latest":
-        return store.find(runs, name).folder
+    if name == "latest" and (all_of_them := store.all_runs(runs)):
+        return all_of_them[0].folder
     with contextlib.suppress(OSError), os.scandir(runs) as entries:
         for entry in entries:
             if entry.name == name and Path(entry.path, "recipe.json").is_file():

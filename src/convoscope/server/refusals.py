@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 import traceback
 from typing import Any
@@ -84,11 +85,13 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unforeseen)
 
 
-async def _known(_: Request, error: Exception) -> Response:
-    if isinstance(error, Refused):
-        return refusal(error.status, type(error.error).__name__, error.error.message, error.error.hint)
-    assert isinstance(error, ConvoscopeError)
-    return refusal(status_of(error), type(error).__name__, error.message, error.hint)
+async def _known(request: Request, error: Exception) -> Response:
+    said, status = (error.error, error.status) if isinstance(error, Refused) else (error, 0)
+    assert isinstance(said, ConvoscopeError)
+    # A file of a run is named from the folder of runs on: where that lies is nobody's business but this machine's.
+    folder = f"{request.app.state.office.runs}{os.sep}"
+    message, hint = (text.replace(folder, "") for text in (said.message, said.hint))
+    return refusal(status or status_of(said), type(said).__name__, message, hint)
 
 
 async def _misread(_: Request, error: Exception) -> Response:

@@ -20,6 +20,7 @@ export function fade(from: number, to: number, share: number): number {
 export class Palette {
   readonly surface: Rgb;
   readonly #tables = new Map<string, Uint32Array>();
+  readonly #fadings = new Map<string, Uint32Array>();
 
   constructor(readonly theme: Theme) {
     this.surface = surfaceOf(theme);
@@ -36,13 +37,26 @@ export class Palette {
     return table;
   }
 
+  /** New gains come with every stroke, dimmings hardly ever: the colours are faded once, and then only looked up. */
   #make(ramp: Ramp, gain: number, dim: number): Uint32Array {
-    const colours = lut(ramp, this.theme);
-    const [r, g, b] = this.surface;
-    return Uint32Array.from({ length: 256 }, (_, byte) => {
-      const at = 4 * amplify(byte, gain, ramp);
-      return pixelOf(fade(colours[at]!, r, dim), fade(colours[at + 1]!, g, dim), fade(colours[at + 2]!, b, dim));
-    });
+    const faded = this.#faded(ramp, dim);
+    return new Uint32Array(256).map((_, byte) => faded[amplify(byte, gain, ramp)]!);
+  }
+
+  #faded(ramp: Ramp, dim: number): Uint32Array {
+    const key = `${ramp} ${dim}`;
+    let faded = this.#fadings.get(key);
+    if (!faded) {
+      const colours = lut(ramp, this.theme);
+      const [r, g, b] = this.surface;
+      faded = new Uint32Array(256).map((_, index) => {
+        const at = 4 * index;
+        return pixelOf(fade(colours[at]!, r, dim), fade(colours[at + 1]!, g, dim), fade(colours[at + 2]!, b, dim));
+      });
+      if (this.#fadings.size >= 64) this.#fadings.clear();
+      this.#fadings.set(key, faded);
+    }
+    return faded;
   }
 }
 

@@ -54,9 +54,9 @@ export interface Wanted {
 }
 
 const ARC_ROOM = 30;
-const BRACKET_ROOM = 22;
+const BRACKET_ROOM = 24;
 const TITLE_ROOM = 58;
-const MORE_ROOM = 24;
+const MORE_ROOM = 26;
 const LEAST_BODY = 96;
 const START = 46;
 const END = 20;

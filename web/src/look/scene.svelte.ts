@@ -1,15 +1,16 @@
 // The scene: what the look screen shows of one run, shared by its network, its input, its panels and its time slider.
 import { untrack } from 'svelte';
-import { asProblem, get, getPack, isAbort, path, peekPack, post, postPack } from '../wire/api';
+import { address, asProblem, get, getPack, isAbort, path, peekPack, post, postPack } from '../wire/api';
 import type { ApiError, Pack, Query } from '../wire/api';
 import { go, place } from '../state/place.svelte';
 import { drawnSince } from './drawn';
 import { DRAWN, drawingOf, isOf, type Drawing, type Field, type Hovered } from './drawing';
+import { Folio } from './folio';
 import { askedFor } from './layout';
 import { Newest } from './newest';
 import { firstImage } from './places';
 import { prefetch } from './prefetch';
-import { stopsOf, type Stop } from './timeline';
+import { stopAt, stopsOf, type Stop } from './timeline';
 import { columnsOf, linksOf, lossColumn, openByItself, treeOf } from './tree';
 import type { Atlas, Network, NodeCard, RunDetail, Sight } from './types';
 
@@ -20,6 +21,7 @@ const SIDE = 56; // rows and columns of a map as sent: as many pixels as a tile 
 
 export class Scene {
   readonly run: string;
+  readonly route: string;
   detail: RunDetail | null = $state.raw(null);
   network: Network | null = $state.raw(null);
   atlas: Drawing | null = $state.raw(null);
@@ -43,10 +45,9 @@ export class Scene {
     const { detail } = this;
     return detail ? stopsOf(detail.snapshots, detail.has_weights, detail.headline.step) : [];
   });
-  /** The step that is shown: null for the final weights, the newest snapshot while there are none. */
-  readonly step = $derived(place.step ?? this.stops.at(-1)?.step ?? null);
-  /** Which numbers the picture shows: the address may be ahead of it. */
-  readonly tab: Sight['tab'] = $derived(this.atlas?.sight.tab ?? place.tab);
+  /** The step that is shown, the nearest that is stored: null for the final weights, the newest while there are none. */
+  readonly step = $derived(this.stops[stopAt(this.stops, place.step)]?.step ?? null);
+  readonly tab: Sight['tab'] = $derived(this.atlas?.sight.tab ?? place.tab); // the picture's: the address may be ahead
   /** Whether the picture shows what the address says. */
   readonly isCurrent = $derived.by(() => {
     const { tab, mode, minus } = place;
@@ -57,12 +58,14 @@ export class Scene {
 
   readonly #version = $derived(this.detail?.version);
   readonly #asked = $derived(askedFor(this.height));
+  readonly #folio = new Folio();
   readonly #wanted = new Newest();
   readonly #strokes = new Newest();
   readonly #pictures = new Newest();
 
   constructor(run: string) {
     this.run = run;
+    this.route = path`/api/runs/${run}`;
     void this.refresh();
     $effect(() => void this.#loadNetwork());
     $effect(() => this.#loadPixels());
@@ -77,19 +80,12 @@ export class Scene {
   }
 
   /** The query of the atlas, at a step. */
-  atlasQuery(step: number | null = this.step): Query {
-    const nodes = new Set([
-      this.network?.input,
-      this.network?.logits,
-      ...this.columns.map((column) => column.node.name),
-    ]);
+  atlasQuery(step: number | null = this.step): Query & { nodes: string } {
+    const ends = [this.network?.input, this.network?.logits];
+    const nodes = new Set([...ends, ...this.columns.map(({ node }) => node.name)]);
     const { k, vector } = this.#asked;
     const most = place.tab === 'update' ? Math.max(k, Math.min(vector, MOST_ROWS)) : k; // a vector's weights are maps
     return { ...this.query(), step, nodes: [...nodes].join(','), k: most, vector, tile: SIDE };
-  }
-
-  get route(): string {
-    return path`/api/runs/${this.run}`;
   }
 
   /** Reads anew what is known of the run: a snapshot has come, or somebody asks to try again. */
@@ -107,6 +103,14 @@ export class Scene {
     this.drawn = pixels;
     if (this.pixels) this.pixels = { ...this.pixels, data: pixels };
     this.#sendStroke(performance.now());
+  }
+
+  /** Lets go of what was drawn and has no name: back to the image of the address. */
+  forget(): void {
+    if (!this.drawn) return;
+    this.drawn = null;
+    this.#loadPixels();
+    this.#loadAtlas();
   }
 
   /** Keeps what was drawn, under a name of its own that the address can hold. */
@@ -127,8 +131,8 @@ export class Scene {
 
   async #loadNetwork(): Promise<void> {
     const query = { mode: place.mode, v: this.#version };
-    const here = untrack(() => this.network);
-    if (!query.v || (here?.mode === query.mode && here.version === query.v)) return;
+    const { mode, version } = untrack(() => this.network) ?? {};
+    if (!query.v || (mode === query.mode && version === query.v)) return;
     try {
       this.network = await get<Network>(`${this.route}/network`, query);
     } catch (error) {
@@ -151,18 +155,24 @@ export class Scene {
 
   #loadAtlas(): void {
     if (!this.network || !this.image) return;
-    const [route, query, since] = [`${this.route}/atlas`, this.atlasQuery(), drawnSince.take()];
+    const [route, all, since] = [`${this.route}/atlas`, this.atlasQuery(), drawnSince.take()];
     if (untrack(() => this.drawn)) return this.#sendStroke(since);
-    const here = peekPack<Atlas>(route, query);
-    if (here) {
+    const nodes = all.nodes.split(',');
+    const key = address(route, { ...all, nodes: null });
+    const missing = this.#folio.missing(key, nodes);
+    const query = { ...all, nodes: missing.join(',') };
+    const draw = (pack?: Pack<Atlas>): void => {
+      if (pack) this.#folio.add(key, drawingOf(pack));
+      const drawing = this.#folio.of(nodes);
+      if (drawing) this.#draw(drawing, 'scrub', since);
+    };
+    const here = missing.length > 0 ? peekPack<Atlas>(route, query) : undefined;
+    if (here || missing.length === 0) {
       this.#wanted.stop();
-      return this.#draw(here, 'scrub', since);
+      return draw(here);
     }
     this.busy = true;
-    void this.#wanted.run(
-      async (signal) => this.#draw(await getPack<Atlas>(route, query, { signal }), 'scrub', since),
-      this.#fail,
-    );
+    void this.#wanted.run(async (signal) => draw(await getPack<Atlas>(route, query, { signal })), this.#fail);
   }
 
   #sendStroke(since: number | null): void {
@@ -171,12 +181,12 @@ export class Scene {
       if (!pixels) return;
       const query = { ...this.atlasQuery(), image: null, v: null };
       const pack = await postPack<Atlas>(`${this.route}/atlas`, pixels, query);
-      if (this.drawn) this.#draw(pack, 'stroke', since);
+      if (this.drawn) this.#draw(drawingOf(pack), 'stroke', since);
     }, this.#fail);
   }
 
-  #draw(pack: Pack<Atlas>, name: 'scrub' | 'stroke', since: number | null): void {
-    this.atlas = drawingOf(pack);
+  #draw(drawing: Drawing, name: 'scrub' | 'stroke', since: number | null): void {
+    this.atlas = drawing;
     this.busy = false;
     this.problem = null;
     void drawnSince.tell(name, since);

@@ -44,6 +44,10 @@ export function shownOf(box: ColumnBox, sheet: Sheet | undefined, kept: number |
   return { channels, places, slotOf: new Map(channels.map((channel, slot) => [channel, slot])) };
 }
 
+export const sameShown = (a: Shown, b: Shown): boolean => same(a.channels, b.channels) && same(a.places, b.places);
+
+const same = (a: number[], b: number[]): boolean => a.length === b.length && a.every((value, i) => value === b[i]);
+
 /** The mean |value| of each channel of a sheet that has all of them, up to a factor. */
 function strengthsOf({ data, channels, peaks, rows, columns }: Sheet): number[] {
   const size = rows * columns;

@@ -14,6 +14,9 @@ export interface Scale {
   last: number;
 }
 
+/** How an address and the server name the final weights where a step is pinned. */
+export const FINAL = -1;
+
 const EXPONENTS = [1, 0.8, 0.65, 0.5, 0.4, 0.3, 0.24, 0.18];
 const LEAST_GAP = 9; // pixels between neighbours, so that each can be hit
 

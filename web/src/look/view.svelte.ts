@@ -4,7 +4,8 @@ import { hitOf, type Hit } from './hit';
 import { layoutOf, type ColumnBox, type Layout } from './layout';
 import { atOf } from './places';
 import type { Scene } from './scene.svelte';
-import { largestOf, shownOf, type Shown } from './shown';
+import { largestOf, sameShown, shownOf, type Shown } from './shown';
+import { steady } from './steady';
 import { tilesOf } from './tiles';
 
 const MARGIN = 200; // pixels beside the window that are painted already, so that scrolling shows no gaps
@@ -55,16 +56,29 @@ export class View {
   readonly shown: Map<string, Shown> = $derived.by(() => {
     const { atlas } = this.scene;
     const { selected } = this;
-    return new Map(
-      this.layout.boxes.map((box) => {
-        const kept = selected?.box === box ? selected.channel : null;
-        const sheet = atlas?.sheets.get(box.column.node.name);
-        return [box.column.key, shownOf(box, sheet, kept, atlas?.sight.logits)];
-      }),
-    );
+    const next = this.layout.boxes.map((box): [string, Shown] => {
+      const kept = selected?.box === box ? selected.channel : null;
+      const sheet = atlas?.sheets.get(box.column.node.name);
+      return [box.column.key, shownOf(box, sheet, kept, atlas?.sight.logits)];
+    });
+    return (this.#shown = steady(this.#shown, next, sameShown));
   });
 
-  readonly largest = $derived.by(() => largestOf(this.scene.atlas?.sheets.values() ?? []));
+  /** The nodes whose sheets have come; why there is nothing to show of one, else "". */
+  readonly notes: Map<string, string> = $derived.by(() => {
+    const next = [...(this.scene.atlas?.sheets.values() ?? [])].map(({ node, note }): [string, string] => [node, note]);
+    return (this.#notes = steady(this.#notes, next, Object.is));
+  });
+
+  // What they were: a stroke changes bytes alone, and nothing but the picture needs to be made anew.
+  #shown = new Map<string, Shown>();
+  #notes = new Map<string, string>();
+
+  /** Of the whole network but the loss, whose gradient is 1 and would outshine all. */
+  readonly largest = $derived.by(() => {
+    const { atlas, nodes } = this.scene;
+    return largestOf([...(atlas?.sheets.values() ?? [])].filter(({ node }) => !nodes.get(node)?.is_loss));
+  });
 
   /** The part of the layout that is painted: it moves in strides, so that scrolling seldom paints anew. */
   readonly from = $derived(Math.max(0, Math.floor((this.scroll - MARGIN) / MARGIN) * MARGIN));

@@ -25,6 +25,9 @@ export const t = words({
   'look.mode.eval.help': { en: 'As it is used: fixed norms, no dropout', zh: '使用时的方式：归一化固定，不做随机失活' },
   'look.mode.train': { en: 'train', zh: '训练' },
   'look.mode.train.help': { en: 'As it is trained: norms of this one image', zh: '训练时的方式：用这一张图像做归一化' },
+  'look.menu': { en: 'View', zh: '视图' },
+  'look.save': { en: 'Save the view', zh: '保存视图' },
+  'look.runs': { en: 'All runs', zh: '全部训练' },
   'look.loading': { en: 'Opening the network', zh: '正在打开网络' },
   'look.empty': { en: 'Nothing to look into yet', zh: '还没有可以查看的内容' },
   'look.empty.help': {

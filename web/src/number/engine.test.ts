@@ -1,6 +1,6 @@
 // The engine's words in Chinese, by pattern; what is a name or a formula stays.
 import { describe, expect, it } from 'vitest';
-import { engineWords, inChinese, notation } from './engine';
+import { engineWords, inChinese, notation, settingWords } from './engine';
 
 describe('a phrase of the engine', () => {
   it.each([
@@ -30,6 +30,26 @@ describe('a phrase of the engine', () => {
   it('stays as it is in English, and where no pattern knows it', () => {
     expect(engineWords('first moment', 'en')).toBe('first moment');
     expect(inChinese('a phrase of tomorrow')).toBe('a phrase of tomorrow');
+  });
+});
+
+describe('a setting of an op', () => {
+  it.each([
+    [
+      ['kernel_size', '2 × 2'],
+      ['窗口大小', '2 × 2'],
+    ],
+    [
+      ['ceil_mode', 'no'],
+      ['尺寸向上取整', '否'],
+    ],
+    [
+      ['a_new_one', 'mean'],
+      ['a_new_one', 'mean'],
+    ],
+  ] as const)('%s is said as %s', (english, chinese) => {
+    expect(settingWords(english, 'zh')).toEqual(chinese);
+    expect(settingWords(english, 'en')).toEqual(english);
   });
 });
 

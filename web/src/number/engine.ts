@@ -4,6 +4,8 @@ import table from './engine.json';
 const phrases: Record<string, string> = table.phrases;
 const parts: Record<string, string> = table.parts;
 const functions: Record<string, string> = table.functions;
+const settings: Record<string, string> = table.settings;
+const answers: Record<string, string> = table.answers;
 
 interface Pattern {
   shape: RegExp;
@@ -38,6 +40,14 @@ export function inChinese(said: string): string {
 }
 
 export const engineWords = (said: string, language: string): string => (language === 'zh' ? inChinese(said) : said);
+
+/** A setting of an op, its name and its value: "ceil_mode", "no" is "尺寸向上取整", "否"; names that none knows stay. */
+export function settingWords(
+  [name = '', text = '']: readonly string[],
+  language: string,
+): [name: string, text: string] {
+  return language === 'zh' ? [settings[name] ?? name, answers[text] ?? text] : [name, text];
+}
 
 /** Puts texts into "{}" in order, or into "{0}", "{1}" by number. */
 function filled(pattern: string, texts: readonly string[]): string {

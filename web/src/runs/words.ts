@@ -9,7 +9,7 @@ export const t = words({
   'runs.nothing-fits': { en: 'No run fits “{text}”.', zh: '没有与“{text}”相符的训练。' },
   'runs.show-all': { en: 'Show all', zh: '显示全部' },
   'runs.look': { en: 'Look inside', zh: '看看内部' },
-  'runs.look-into': { en: 'Look inside {run}', zh: '看看 {run} 的内部' },
+  'runs.look-into': { en: 'Look inside {run}', zh: '看看内部：{run}' },
   'runs.waits': { en: 'Not reachable: shown as it was last.', zh: '暂时无法连接：显示的是上次的内容。' },
   'runs.accuracy': { en: 'accuracy', zh: '准确率' },
   'runs.accuracy-test': { en: 'test accuracy', zh: '测试准确率' },
@@ -32,10 +32,6 @@ export const t = words({
   'runs.report': { en: 'Report', zh: '报告' },
   'runs.again': { en: 'New run with this recipe', zh: '以此配方新建训练' },
   'runs.to-list': { en: 'To the list of runs', zh: '返回训练记录' },
-  'runs.broken-hint': {
-    en: 'The other runs are not touched. Restore the folder from a copy, or remove it.',
-    zh: '其他训练不受影响。请用副本恢复该文件夹，或将其删除。',
-  },
 
   'runs.state.finished': { en: 'finished', zh: '已完成' },
   'runs.state.training': { en: 'training', zh: '训练中' },

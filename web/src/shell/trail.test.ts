@@ -1,7 +1,7 @@
 // The breadcrumb names every level once, and each leads there.
 import { describe, expect, it } from 'vitest';
 import { changed, formatPlace, parsePlace } from '../state/route';
-import { trail } from './trail';
+import { titleOf, trail } from './trail';
 
 const at = (address: string) => {
   const [path = '/', query = ''] = address.split('?');
@@ -31,5 +31,19 @@ describe('the breadcrumb', () => {
     ['/runs/a/look?node=conv2.weight&at=5,0,2,2', ['runs', 'a', 'conv2.weight', '(5, 0, 2, 2)']],
   ])('of %s is short', (address, texts) => {
     expect(at(address).map(([text]) => text)).toEqual(texts);
+  });
+});
+
+describe('the title', () => {
+  it.each([
+    ['/', []],
+    ['/new', ['new run']],
+    ['/runs/a', ['a']],
+    ['/runs/a/look', ['Inside a']],
+    ['/runs/a/look?image=test:45&node=fc3&at=7', ['unit 7', 'fc3', 'test image 45', 'Inside a']],
+    ['/runs/a/else', ['There is no such page']],
+  ])('of %s tells it from every other', (address, names) => {
+    const [path = '/', query = ''] = address.split('?');
+    expect(titleOf(parsePlace(path, query))).toEqual(names);
   });
 });

@@ -33,6 +33,14 @@ function inNode({ node, unit, at }: Place): Crumb[] {
   return [...crumbs, { text: single, to: { node, unit, at } }];
 }
 
+/** The names of where the page is, the innermost first, for the window's title; none for the list of runs. */
+export function titleOf(place: Place): string[] {
+  if (place.screen === 'nowhere') return [t('shell.nowhere')];
+  const names = trail(place).map(({ text }) => text);
+  if (place.screen === 'look' && place.run !== null) names[1] = t('shell.inside', { run: place.run });
+  return names.slice(1).reverse();
+}
+
 export function trail(place: Place): Crumb[] {
   const crumbs: Crumb[] = [{ text: t('shell.runs'), to: { screen: 'runs' } }];
   if (place.screen === 'new') crumbs.push({ text: t('shell.new'), to: { screen: 'new' } });

@@ -43,7 +43,7 @@ export function go(change: Partial<Place>, { replace = false } = {}): void {
   const before = now();
   const next = changed(before, change);
   const address = formatPlace(next);
-  if (address === formatPlace(before)) return;
+  if (address === formatPlace(before) && next.screen === before.screen) return; // nowhere is written as "/" too
   if (replace) {
     show(next);
     waiting ??= setTimeout(settle, REPLACE_PAUSE_MS);

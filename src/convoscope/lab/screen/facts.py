@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
@@ -109,6 +110,7 @@ class Facts:
 
 def _line(run: Run) -> Headline:
     known = {key: value for key, value in headline(run).items() if key in _FIELDS}
+    known["error"] = known.get("error", "").replace(f"{run.folder.parent}{os.sep}", "")
     newest = last_of(run.log_path, Step) if known["state"] != "broken" else None
     return Headline(**known, loss=plain(newest.loss) if isinstance(newest, Step) else None)
 

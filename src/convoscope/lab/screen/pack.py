@@ -42,10 +42,8 @@ def pack(head: Any, tensors: Mapping[str, NDArray[Any]]) -> bytes:  # noqa: ANN4
         cards.append({"name": name, "dtype": str(array.dtype), "shape": list(array.shape), "offset": offset})
         parts.append(content.ljust(_up(len(content)), b"\0"))
         offset += len(parts[-1])
-    header = json.dumps(
-        {"meta": plain(dataclasses.asdict(head)), "tensors": cards}, ensure_ascii=False, allow_nan=False
-    )
-    start = header.encode().ljust(_up(8 + len(header.encode())) - 8)  # spaces, which JSON allows
+    header = _written({"meta": head, "tensors": cards}).encode()
+    start = header.ljust(_up(8 + len(header)) - 8)  # spaces, which JSON allows
     return b"".join((MAGIC, struct.pack("<I", len(start)), start, *parts))
 
 
@@ -63,8 +61,22 @@ def unpack(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return header["meta"], tensors
 
 
+def _written(header: dict[str, Any]) -> str:
+    """A header as JSON. Its records are not copied first: that took longer than a small network's pass."""
+    try:
+        return json.dumps(header, ensure_ascii=False, allow_nan=False, default=_fields)
+    except ValueError:  # somewhere in it is a number that is none
+        return json.dumps(plain(header), ensure_ascii=False, allow_nan=False)
+
+
+def _fields(record: Any) -> dict[str, Any]:  # noqa: ANN401 - any record
+    return {part.name: getattr(record, part.name) for part in dataclasses.fields(record)}
+
+
 def plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """The value with floats that JSON cannot write as texts: "nan", "inf", "-inf"."""
+    """The value, records as dicts, with floats that JSON cannot write as texts: "nan", "inf", "-inf"."""
+    if dataclasses.is_dataclass(value):
+        return plain(_fields(value))
     if isinstance(value, float) and not math.isfinite(value):
         return repr(value)
     if isinstance(value, dict):

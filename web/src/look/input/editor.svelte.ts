@@ -115,10 +115,12 @@ export class Editor {
   async reset(): Promise<void> {
     const { origin } = this;
     if (!origin) return;
+    clearTimeout(this.#timer);
+    await this.#keeping; // a name that is on its way would take the origin's place
     this.pad.open(origin);
-    if (this.#scene.drawn) await this.settle(); // what has no name yet cannot be left by going to another
     this.#kept = origin;
     go({ image: origin.image, target: null });
+    this.#scene.forget();
   }
 
   /** Waits until what is on the pad is kept. */

@@ -1,4 +1,5 @@
 // The history of a run for the time slider: its loss at every step, and new snapshots while it trains.
+import { untrack } from 'svelte';
 import { get } from '../../wire/api';
 import { follow, type Line } from '../../wire/live';
 import type { Scene } from '../scene.svelte';
@@ -17,21 +18,27 @@ interface Page {
 }
 
 const PAGE = 5000;
+const LOOK_AGAIN_MS = 5000;
 const LIVE = new Set(['training', 'paused']);
 
 export class History {
   /** Step and loss, in order. */
   losses: [number, number][] = $state.raw([]);
+  /** Whether more may come. */
+  readonly isLive = $derived.by(() => LIVE.has(this.#scene.detail?.headline.state ?? ''));
+  readonly #isKnown = $derived.by(() => this.#scene.detail !== null);
   readonly #scene: Scene;
   readonly #epochs = new Map<number, number>();
 
   constructor(scene: Scene) {
     this.#scene = scene;
     $effect(() => this.#follow());
-  }
-
-  get isLive(): boolean {
-    return LIVE.has(this.#scene.detail?.headline.state ?? '');
+    $effect(() => {
+      if (!this.isLive) return undefined;
+      // No event says that a trainer has died, or that its run is gone.
+      const timer = setInterval(() => void scene.refresh(), LOOK_AGAIN_MS);
+      return () => clearInterval(timer);
+    });
   }
 
   /** The epoch of a step; the first for what comes before it. */
@@ -44,14 +51,23 @@ export class History {
     return this.losses.find(([at]) => at >= step)?.[1] ?? this.losses.at(-1)?.[1] ?? null;
   }
 
+  /** Once for a run, and once more if it is trained on: what is known of it is read anew with every snapshot. */
   #follow(): (() => void) | undefined {
-    const { run, detail } = this.#scene;
-    if (!detail) return undefined;
-    if (this.isLive) return follow<Told>(run, { from: 0, onLines: (lines) => this.#take(lines) });
-    if (this.losses.length > 0) return undefined;
+    const { isLive } = this;
+    if (!this.#isKnown || (!isLive && untrack(() => this.losses.length > 0))) return undefined;
+    this.#begin();
+    if (isLive) {
+      const follower = { onLines: (lines: Line<Told>[]) => this.#take(lines), onAnew: () => this.#begin() };
+      return follow<Told>(this.#scene.run, follower);
+    }
     const stop = new AbortController();
     void this.#read(stop.signal).catch(() => undefined); // the curve is missing then; the slider works
     return () => stop.abort();
+  }
+
+  #begin(): void {
+    this.losses = [];
+    this.#epochs.clear();
   }
 
   async #read(signal: AbortSignal): Promise<void> {
@@ -65,14 +81,15 @@ export class History {
 
   #take(lines: Line<Told>[]): void {
     const losses: [number, number][] = [];
-    let stored = false;
+    const newest = this.#scene.detail?.snapshots.at(-1)?.step ?? -1;
+    let isNews = false;
     for (const { event } of lines) {
-      stored ||= event.event === 'saved' || event.event === 'finished';
+      isNews ||= event.event === 'finished' || (event.event === 'saved' && (event.step ?? 0) > newest);
       if (event.event !== 'step' || event.step === undefined) continue;
       losses.push([event.step, Number(event.loss)]);
       if (event.epoch !== undefined) this.#epochs.set(event.step, event.epoch);
     }
     if (losses.length > 0) this.losses = [...this.losses, ...losses];
-    if (stored && this.isLive) void this.#scene.refresh();
+    if (isNews && this.isLive) void this.#scene.refresh();
   }
 }

@@ -18,10 +18,14 @@ export const t = words({
     en: 'Pin this step: the page then shows other steps minus this one',
     zh: '固定此步：之后页面显示其他步与此步的差值',
   },
-  'time.minus': { en: '{step} minus step {other}', zh: '{step} 减去第 {other} 步' },
+  'time.minus': { en: '{step} minus {other}', zh: '{step} 减去{other}' },
   'time.minus.same': {
-    en: 'Step {other} is pinned. Move the slider: everything then shows the difference.',
-    zh: '已固定第 {other} 步。移动滑块即可在各处看到差值。',
+    en: 'Step {n} is pinned. Move the slider: everything then shows the difference.',
+    zh: '已固定第 {n} 步。移动滑块即可在各处看到差值。',
+  },
+  'time.minus.same.final': {
+    en: 'The final weights are pinned. Move the slider: everything then shows the difference.',
+    zh: '已固定最终权重。移动滑块即可在各处看到差值。',
   },
   'time.minus.end': { en: 'Stop comparing', zh: '停止比较' },
   'time.live': { en: 'training now', zh: '正在训练' },

@@ -21,6 +21,8 @@ export const modelSummary = (model: ModelCard): string => said(`model.${model.na
 export const modelTaught = (model: ModelCard): string => said(`model.${model.name}.taught`, model.taught);
 export const dataSummary = (data: DataCard): string => said(`data.${data.name}.summary`, data.summary);
 
+export const optionTitle = (name: string): string => said(`option.${name}`, spaced(name));
+
 export function optionHelp(model: ModelCard, option: OptionCard): string {
   return said(`model.${model.name}.${option.name}.help`, option.help);
 }
@@ -38,7 +40,7 @@ export function keysOf(form: { knobs: KnobCard[]; models: ModelCard[]; datasets:
   const models = form.models.flatMap((model) => [
     `model.${model.name}.summary`,
     `model.${model.name}.taught`,
-    ...model.options.map((option) => `model.${model.name}.${option.name}.help`),
+    ...model.options.flatMap((option) => [`option.${option.name}`, `model.${model.name}.${option.name}.help`]),
     ...model.options.flatMap((option) => option.choices.map((choice) => `choice.${choice}`)),
   ]);
   return [...new Set([...knobs, ...models, ...form.datasets.map((data) => `data.${data.name}.summary`)])];
