@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from convoscope import lab
 from page.conftest import Visit
@@ -51,23 +51,27 @@ SCREENS = {
     "offline": f"/runs/{LENET}",
     "empty": "/",
 }
+LOADING_SHOWS = 1000  # milliseconds: it comes slowly, so that what is there at once does not flicker
 ALLOWED = r"status of 40|ERR_FAILED|WebSocket"
 
 
-def prepare(page: Page, name: str) -> None:
-    """What must be so before the screen is visited."""
+def prepare(page: Page, name: str) -> list[Route]:
+    """What must be so before the screen is visited; returns what waits for an answer that is not given."""
+    waiting: list[Route] = []
     if name == "loading":
-        page.route(re.compile("/network"), lambda _: None)  # an answer that does not come
+        page.route(re.compile("/network"), lambda route: waiting.append(route))
     if name == "offline":
         page.route(re.compile("/api/"), lambda route: route.abort())
     if name == "empty":
         page.route(re.compile("/api/runs$"), lambda route: route.fulfill(json=[]))
+    return waiting
 
 
 def ready(page: Page, name: str, path: str) -> None:
     """Waits until the screen is as it will stay."""
     if name == "loading":
         expect(page.get_by_role("status")).to_be_visible()
+        page.wait_for_timeout(LOADING_SHOWS)
         return
     if "/look" in path and name != "gone-look":
         looked(page)
@@ -139,12 +143,14 @@ def look_at(visit: Visit, shots: Path, screens: dict[str, str], size: str, theme
     page = visit("/what/is/this", size=size, theme=theme, language=language, allowed=ALLOWED, bypass_csp=True)
     home = page.url.split("/what")[0]
     for name, path in screens.items():
-        prepare(page, name)
+        waiting = prepare(page, name)
         page.goto(home + path)
         ready(page, name, path)
         picture = shots / f"{name}-{size}-{theme}-{language}.png"
         page.screenshot(path=picture, full_page=name in FULL)
         checks: list[Callable[[Page], list[str]]] = [faults_of_layout, faults_of_access]
         faults += [f"{name}, {size}, {theme}, {language}: {fault}" for check in checks for fault in check(page)]
+        for route in waiting:
+            route.abort()
         page.unroute_all()
     return faults

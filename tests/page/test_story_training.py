@@ -145,7 +145,7 @@ def test_an_empty_list_invites_and_a_server_that_is_gone_is_said(browser: Browse
     runs.mkdir()
     with serving(runs) as own:
         visits = Visits(browser, own.address)
-        page = visits("/", allowed="ERR_CONNECTION|WebSocket|Failed to load")
+        page = visits("/", allowed="ERR_CONNECTION|WebSocket|Failed to|Unable to preload")
         expect(page.get_by_role("heading", name="Train a network, then open it up")).to_be_visible()
         expect(page.get_by_role("button", name="Train LeNet-5 on MNIST")).to_be_enabled()
         own.end()

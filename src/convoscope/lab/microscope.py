@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 from convoscope import data as data_room
 from convoscope.errors import ConvoscopeError, InputError, StorageError, UnknownName
 from convoscope.graph.build import build as build_graph
-from convoscope.graph.cost import COUNTS, Costs, cost
+from convoscope.graph.cost import COUNTS, Cost, Costs, cost
 from convoscope.graph.field import field
 from convoscope.graph.graph import Graph, Mode, Node
 from convoscope.graph.save import load, save
@@ -24,6 +26,8 @@ from convoscope.lab.trainee import Trainee, open_run
 from convoscope.look.capture import capture
 from convoscope.look.captured import Captured, Direction
 from convoscope.look.derive import Why
+from convoscope.runs.disk import write_json
+from convoscope.runs.store import Run
 from convoscope.train.feed import Feed
 from convoscope.train.losses import LOSSES
 from convoscope.train.recipe import Recipe
@@ -90,7 +94,7 @@ def look(name: str, image: str, *, runs: Path, step: int | None = None, mode: Mo
     """The network on one image: for each node its op, shape, parameters, FLOPs, receptive field and values."""
     seen = see(name, image, runs=runs, step=step, mode=mode)
     graph = seen.captured.graph
-    costs = cost(graph)
+    costs = costs_of(seen.trainee.run, graph, mode)
     rows = [_row(seen, graph, costs, node) for node in graph.nodes.values() if node.kind == "op"]
     names = seen.trainee.class_names
     probabilities = seen.captured.value(logits_of(graph)).float().softmax(-1)[0].tolist()
@@ -174,6 +178,35 @@ def graph_of(trainee: Trainee, x: Tensor, target: Tensor, mode: Mode) -> Graph:
         path.parent.mkdir(exist_ok=True)
         save(graph, path)
     return graph
+
+
+def costs_of(run: Run, graph: Graph, mode: Mode) -> Costs:
+    """What each op of a run's graph takes for one image: read from the run's folder, or counted once and kept there.
+
+    Counting runs the graph without numbers, and the part of torch that does so takes a second to load.
+    """
+    path = run.folder / "graph" / f"{mode}.cost.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        costs = Costs({name: Cost(*numbers) for name, numbers in kept["nodes"].items()}, Cost(*kept["total"]))
+        if kept["graph"] == _digest(run, mode) != "" and costs.nodes.keys() == {
+            n.name for n in graph.nodes if n.kind == "op"
+        }:
+            return costs
+    costs = cost(graph.at(1))
+    with contextlib.suppress(StorageError, OSError):
+        numbers = {name: [one.parameters, one.flops, one.bytes] for name, one in costs.nodes.items()}
+        total = [costs.total.parameters, costs.total.flops, costs.total.bytes]
+        write_json(path, {"graph": _digest(run, mode), "nodes": numbers, "total": total}, "The network's cost")
+    return costs
+
+
+def _digest(run: Run, mode: Mode) -> str:
+    """Of the graph that is kept with a run; "" for none."""
+    try:
+        return hashlib.sha256((run.folder / "graph" / f"{mode}.json").read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def split_of(image: str) -> tuple[str, int] | None:

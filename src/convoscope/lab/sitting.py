@@ -311,7 +311,7 @@ def _conclude(run: Run, writer: Writer, ready: Ready, plan: Plan, last: Trained)
 
 def _keep_graph(run: Run, ready: Ready, plan: Plan) -> None:
     """Exports the network's graph while no one waits; a network that cannot be exported has trained all the same."""
-    from convoscope.lab.microscope import graph_of  # it imports this module, to train a step again
+    from convoscope.lab.microscope import costs_of, graph_of  # it imports this module, to train a step again
 
     part = ready.opened.splits.train
     trainee = Trainee(
@@ -321,7 +321,7 @@ def _keep_graph(run: Run, ready: Ready, plan: Plan) -> None:
     feed = Feed(part.take(np.zeros(1, np.int64)), ready.normalisation, ready.machine.device)
     x, target = feed.batch(torch.zeros(1, dtype=torch.long), 0)
     with contextlib.suppress(Exception):
-        graph_of(trainee, x, target, "eval")
+        costs_of(run, graph_of(trainee, x, target, "eval"), "eval")
 
 
 def _judge_final(ready: Ready, plan: Plan) -> tuple[Evaluation, Dataset] | None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.grad import conv2d_input
 
 from convoscope.graph.graph import Graph, Node, Ref
 from convoscope.look.captured import Captured
@@ -62,7 +62,8 @@ def _convolution(seen: Captured, node: Node, channel: int) -> Parts:
     first = channel // (w.shape[0] // groups) * n
     x = seen.value(source)[:1, first : first + n]
     # One group for each input channel: the terms of the sum, before they are summed.
-    partials = F.conv2d(x, w[channel][:, None], None, *_windows(node), groups=n)[0]
+    stride, padding, dilation = _windows(node)
+    partials = F.conv2d(x, w[channel][:, None], None, stride, padding, dilation, n)[0]
     return Parts(source, tuple(range(first, first + n)), w[channel].float(), partials.float())
 
 
@@ -77,7 +78,8 @@ def _convolution_back(seen: Captured, reader: Node, gradient: Tensor, channel: i
         return None
     g = gradient[:1, first : first + D].contiguous()
     shape = (1, D, *x.shape[2:])
-    partials = torch.nn.grad.conv2d_input(shape, kernels[:, None].contiguous(), g, stride, padding, dilation, groups=D)
+    whole = kernels[:, None].contiguous()
+    partials = conv2d_input(shape, whole, g, stride, padding, dilation, D)  # type: ignore[no-untyped-call]
     return Parts(reader.name, tuple(range(first, first + D)), kernels.float(), partials[0].float())
 
 

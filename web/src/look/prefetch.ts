@@ -4,7 +4,7 @@ import type { Scene } from './scene.svelte';
 
 const PAUSE_MS = 400; // after the last change of place
 const MOST = 48;
-const LONGEST_MS = 500; // a network that takes longer is left alone: the machine has better to do
+const LONGEST_MS = 80; // a network that takes longer is left alone: the machine has better to do
 const MOST_BYTES = 2 << 20;
 const MOST_FLOPS = 2e8; // of a pass: a larger network would make the user wait for what nobody asked for
 

@@ -8,12 +8,12 @@ import math
 import numpy as np
 
 from convoscope.errors import ConvoscopeError, UnknownName
-from convoscope.graph.cost import COUNTS, cost
+from convoscope.graph.cost import COUNTS
 from convoscope.graph.extent import Extent, extents
 from convoscope.graph.field import field
 from convoscope.graph.graph import Argument, Graph, Node, Ref
 from convoscope.graph.places import everywhere, sources_of
-from convoscope.lab.microscope import logits_of
+from convoscope.lab.microscope import costs_of, logits_of
 from convoscope.lab.screen.opened import OpenRun
 from convoscope.lab.screen.sights import Mode, Network, NodeCard, Parameter, Source
 
@@ -40,7 +40,7 @@ def network(run: OpenRun, mode: Mode) -> Network:
 
 def _network(run: OpenRun, mode: Mode) -> Network:
     graph = run.graph(mode).at(1)
-    costs = cost(graph)
+    costs = costs_of(run.run, graph, mode)
     logits = logits_of(graph)
     after = _after(graph, logits)
     sizes = extents(graph)

@@ -42,6 +42,7 @@ from convoscope.look.derive import Why
 
 T = TypeVar("T")
 _MOST_RUNS = 4  # open at a time
+_QUIET_SECONDS = 1.0
 _MOST_PIXELS = 1 << 25  # numbers in one answer of images
 
 
@@ -60,6 +61,7 @@ class Screen:
         self._passes = Passes(keep_bytes)
         self._changes = changes_of.Changes()
         self._keep_bytes = keep_bytes
+        self._asked = 0
         self._arithmetic = ThreadPoolExecutor(1, "arithmetic")
         self._replaying = ThreadPoolExecutor(1, "replaying")
 
@@ -133,7 +135,7 @@ class Screen:
         gradients = sheets_of.is_small(opened.graph(ask.mode))
         found = self._do(lambda: sheets_of.layer(opened, self._passes, picture, ask, node, gradients=gradients))
         if not gradients:  # the next one will have them
-            self._arithmetic.submit(self._passes.of, opened, picture, ask, gradients=True)
+            self._later(lambda: self._passes.of(opened, picture, ask, gradients=True))
         return found
 
     def unit(self, run: str, ask: Ask, node: str, channel: int, n_sources: int) -> bytes:
@@ -195,7 +197,20 @@ class Screen:
         return self._do(partial(tell, run, seen, taken, ask, *more))
 
     def _do(self, work: Callable[[], T]) -> T:
+        self._asked += 1
         return self._arithmetic.submit(work).result()
+
+    def _later(self, work: Callable[[], object]) -> None:
+        """Does what nobody waits for, unless somebody asks for something within a second."""
+        asked = self._asked
+
+        def begin() -> None:
+            if self._asked == asked:
+                self._arithmetic.submit(work)
+
+        timer = threading.Timer(_QUIET_SECONDS, begin)
+        timer.daemon = True
+        timer.start()
 
     def _run(self, name: str) -> OpenRun:
         """The run, opened on the first question and after its folder became another run's."""
