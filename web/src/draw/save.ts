@@ -30,6 +30,9 @@ async function optionsFor(element: Element): Promise<Options> {
     font: faces ? { cssText: faces } : false,
     // What is marked so is for working with the view and no part of it.
     filter: (node) => !(node instanceof Element && node.hasAttribute('data-unsaved')),
+    onCloneEachNode: (node) => {
+      if (node instanceof HTMLElement) node.style.scrollbarWidth = 'none';
+    },
   };
 }
 
