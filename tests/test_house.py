@@ -99,3 +99,21 @@ def test_no_commit_names_a_machine() -> None:
     for path in [*MODULES, *ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "Makefile", ROOT / "constraints.txt"]:
         content = path.read_bytes()
         assert not [word for word in words if word in content], path
+
+
+def test_both_readmes_say_the_same() -> None:
+    """The Chinese one has the English one's sections, commands, map, pictures and figures."""
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
+    fences = [re.findall(r"```.*?```", text, re.S) for text in (english, chinese)]
+    assert fences[0] == fences[1]
+    assert english.count("\n## ") == chinese.count("\n## ")
+    assert english.count("\n- ") == chinese.count("\n- ")
+    assert re.findall(r"\]\((docs/[^)]+|[A-Z]+[^)]*)\)", english.replace("README.zh-CN.md", "README.md")) == re.findall(
+        r"\]\((docs/[^)]+|[A-Z]+[^)]*)\)", chinese
+    )
+    rows = [re.findall(r"^\|.*\| `(\w+\.py)` \|$", text, re.M) for text in (english, chinese)]
+    assert rows[0] == rows[1] != []
+    figures = [
+        [re.findall(r"\d[\d.,]*", row) for row in re.findall(r"^\|(.*)\|$", text, re.M)] for text in (english, chinese)
+    ]
+    assert [sorted(row) for row in figures[0]] == [sorted(row) for row in figures[1]]
