@@ -39,7 +39,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for model, batch_size in (("lenet5", 30), ("resnet18", 201), ("mlp", 30)):
         knobs = {
             "data": str(folder), "model": model, "epochs": 1, "batch_size": batch_size, "device": "cpu", "lr": 0.01,
-            "precision": "float32", "shards": 1, "memory_format": "channels-last" if model == "lenet5" else "contiguous",
+            "precision": "float32", "shards": 1,
+            "memory_format": "channels-last" if model == "lenet5" else "contiguous",
         }  # fmt: skip
         list(lab.train(lab.make_recipe(knobs), runs=runs))
     return runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,8 +120,6 @@ class Visits:
 @pytest.fixture
 def shots(tmp_path: Path) -> Path:
     """Where pictures go: the folder that CONVOSCOPE_SHOTS names, or the test's own."""
-    import os
-
     folder = Path(os.environ.get("CONVOSCOPE_SHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -91,15 +91,8 @@ def torn(house: House) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def paused(house: House) -> Iterator[str]:
     """A run that is being trained and has been paused: it looks the same in every picture."""
-    values = {
-        "data": str(house.digits),
-        "model": "lenet5",
-        "epochs": 60,
-        "batch_size": 30,
-        "device": "cpu",
-        "name": None,
-    }
-    launch = lab.launch({key: value for key, value in values.items() if value is not None}, runs=house.runs)
+    values = {"data": str(house.digits), "model": "lenet5", "epochs": 60, "batch_size": 30, "device": "cpu"}
+    launch = lab.launch(values, runs=house.runs)
     until(lambda: lab.launched(launch, runs=house.runs).state == "started", 90)
     run = str(lab.launched(launch, runs=house.runs).run)
     until(lambda: lab.show(run, runs=house.runs)["step"] > 60, 60)

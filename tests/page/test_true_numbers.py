@@ -91,9 +91,9 @@ def compare(page: Page, asked: Asked, why: Why, captured: Captured) -> None:
         shown = card.get_attribute(f"data-{name}")
         assert same(shown, value, why.dtype), f"{asked}: {name}: {shown} is shown for {value}"
     if why.recorded is not None:
-        value = card.locator("header .value [data-value]")
-        assert value.get_attribute("data-value") == written(why.recorded, why.dtype), asked
-        assert plain(value.inner_text()) == written(why.recorded, why.dtype), asked
+        head = card.locator("header .value [data-value]")
+        assert head.get_attribute("data-value") == written(why.recorded, why.dtype), asked
+        assert plain(head.inner_text()) == written(why.recorded, why.dtype), asked
     for element in card.locator("[data-value]").all():
         check_digits(element, asked)
     check_leaves(card, asked, captured)
