@@ -16,7 +16,7 @@ demo: $(READY) web  ## train LeNet-5 on MNIST, then open the page on it
 	$(BIN)/convoscope open latest
 
 test: $(READY) web  ## every test but the slow ones
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: $(READY) web  ## every test
 	$(BIN)/pytest

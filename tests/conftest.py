@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,3 +52,10 @@ def write_idx(folder: Path, part: str, dataset: Dataset) -> None:
 def splits() -> Splits:
     """200 training, 40 validation and 60 test images of four classes."""
     return Splits(bars(200, 1), bars(40, 2), bars(60, 3))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says once how to get the browser that tests were skipped for."""
+    reasons = {str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ())}
+    for reason in sorted(reason.removeprefix("Skipped: ") for reason in reasons):
+        terminalreporter.write_line(f"Skipped: {reason}")

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from page.conftest import PATIENCE, Visit, Visits
-from page.moves import drawn
 from page.stage import House, serving, until
 
 pytestmark = pytest.mark.xdist_group("page")
@@ -85,8 +84,7 @@ def watch_it_grow(page: Page, filters: Locator) -> None:
     first_picture = filters.locator("canvas").first.screenshot()
     until(lambda: last_of_curve(page, "loss") > first_step + 5, 60)
     until(lambda: filters.get_by_text(re.compile("at step")).inner_text() != first_text, 60)
-    drawn(page)
-    assert filters.locator("canvas").first.screenshot() != first_picture
+    until(lambda: filters.locator("canvas").first.screenshot() != first_picture, 60)
     for name in ("accuracy", "images per second", "time left"):
         figure = page.locator("dl > div", has=page.get_by_text(name, exact=True)).locator("dd").first
         expect(figure).to_have_text(re.compile(r"\d"))
