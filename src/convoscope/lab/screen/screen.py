@@ -42,7 +42,7 @@ from convoscope.look.derive import Why
 
 T = TypeVar("T")
 _MOST_RUNS = 4  # open at a time
-_QUIET_SECONDS = 1.0
+_QUIET_SECONDS = 0.4
 _MOST_PIXELS = 1 << 25  # numbers in one answer of images
 
 
@@ -124,7 +124,10 @@ class Screen:
         picture = self._picture(opened, ask.image, pixels)
         if ask.tab == "update":
             return self._changed(opened, picture, ask, changes_of.atlas, nodes, k, tile)
-        return self._do(lambda: sheets_of.atlas(opened, self._passes, picture, ask, nodes, k, vector, tile))
+        found = self._do(lambda: sheets_of.atlas(opened, self._passes, picture, ask, nodes, k, vector, tile))
+        if pixels is None:
+            self._go_back_later(opened, picture, ask)
+        return found
 
     def layer(self, run: str, ask: Ask, node: str) -> bytes:
         """The pack `LayerHead`: all channels of a node."""
@@ -134,8 +137,7 @@ class Screen:
             return self._changed(opened, picture, ask, changes_of.layer, node)
         gradients = sheets_of.is_small(opened.graph(ask.mode))
         found = self._do(lambda: sheets_of.layer(opened, self._passes, picture, ask, node, gradients=gradients))
-        if not gradients:  # the next one will have them
-            self._later(lambda: self._passes.of(opened, picture, ask, gradients=True))
+        self._go_back_later(opened, picture, ask)
         return found
 
     def unit(self, run: str, ask: Ask, node: str, channel: int, n_sources: int) -> bytes:
@@ -200,8 +202,13 @@ class Screen:
         self._asked += 1
         return self._arithmetic.submit(work).result()
 
+    def _go_back_later(self, run: OpenRun, picture: Picture, ask: Ask) -> None:
+        """Has the gradients of a large network at hand before somebody asks for them."""
+        if not sheets_of.is_small(run.graph(ask.mode)):
+            self._later(lambda: self._passes.of(run, picture, ask, gradients=True))
+
     def _later(self, work: Callable[[], object]) -> None:
-        """Does what nobody waits for, unless somebody asks for something within a second."""
+        """Does what nobody waits for, unless somebody asks for something before it begins."""
         asked = self._asked
 
         def begin() -> None:
