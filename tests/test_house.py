@@ -114,6 +114,7 @@ def test_both_readmes_say_the_same() -> None:
     rows = [re.findall(r"^\|.*\| `(\w+\.py)` \|$", text, re.M) for text in (english, chinese)]
     assert rows[0] == rows[1] != []
     figures = [
-        [re.findall(r"\d[\d.,]*", row) for row in re.findall(r"^\|(.*)\|$", text, re.M)] for text in (english, chinese)
+        [re.findall(r"\d(?:[\d.,]*\d)?", row) for row in re.findall(r"^\|(.*)\|$", text, re.M)]
+        for text in (english, chinese)
     ]
     assert [sorted(row) for row in figures[0]] == [sorted(row) for row in figures[1]]
