@@ -50,7 +50,7 @@ class Screen:
     """Answers for one folder of runs.
 
     All arithmetic is done by one thread of its own: torch's threads then stay warm, and questions come one after the
-    other. Steps that are trained again have another, so that a long one holds nothing up.
+    other. Steps that are trained again, and what is made before somebody asks, have another: they hold nothing up.
     """
 
     def __init__(self, runs: Path, *, keep_bytes: int = 1 << 30) -> None:
@@ -63,7 +63,7 @@ class Screen:
         self._keep_bytes = keep_bytes
         self._asked = 0
         self._arithmetic = ThreadPoolExecutor(1, "arithmetic")
-        self._replaying = ThreadPoolExecutor(1, "replaying")
+        self._background = ThreadPoolExecutor(1, "background")
 
     def headlines(self) -> list[Headline]:
         """A line for each run, newest first; one that cannot be read says why."""
@@ -187,14 +187,14 @@ class Screen:
         """A number's arithmetic, and of an update the step that made it."""
         if ask.tab == "update":
             numbers.check_parameter(run.graph(ask.mode), node)
-            taken = self._replaying.submit(self._changes.of, self.runs, run, ask.step).result()
+            taken = self._background.submit(self._changes.of, self.runs, run, ask.step).result()
             return taken.why(node, at), taken.step
         picture = self._picture(run, ask.image, None)
         return self._do(lambda: numbers.why(run, self._passes, picture, ask, node, at)), None
 
     def _changed(self, run: OpenRun, picture: Picture, ask: Ask, tell: Callable[..., bytes], *more: Any) -> bytes:  # noqa: ANN401
         """A pack of the tab "update": the step is brought back beside the arithmetic, the pass is made by it."""
-        taken = self._replaying.submit(self._changes.of, self.runs, run, ask.step).result()
+        taken = self._background.submit(self._changes.of, self.runs, run, ask.step).result()
         seen = self._do(lambda: self._passes.of(run, picture, ask, gradients=False))
         return self._do(partial(tell, run, seen, taken, ask, *more))
 
@@ -204,7 +204,7 @@ class Screen:
 
     def _go_back_later(self, run: OpenRun, picture: Picture, ask: Ask) -> None:
         """Has the gradients of a large network at hand before somebody asks for them."""
-        if not sheets_of.is_small(run.graph(ask.mode)):
+        if ask.mode == "eval" and not sheets_of.is_small(run.graph(ask.mode)):
             self._later(lambda: self._passes.of(run, picture, ask, gradients=True))
 
     def _later(self, work: Callable[[], object]) -> None:
@@ -213,7 +213,7 @@ class Screen:
 
         def begin() -> None:
             if self._asked == asked:
-                self._arithmetic.submit(work)
+                self._background.submit(work)
 
         timer = threading.Timer(_QUIET_SECONDS, begin)
         timer.daemon = True
