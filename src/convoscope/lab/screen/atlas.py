@@ -18,7 +18,6 @@ from convoscope.lab.screen.sheets import blank, channel_figures, filters, histog
 from convoscope.lab.screen.sights import Atlas, LayerHead, NodeSheet
 
 NO_GRADIENT = "The loss does not depend on it."
-NOT_COMPUTED = "It was not computed."
 
 
 def atlas(

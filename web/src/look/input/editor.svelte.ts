@@ -72,7 +72,6 @@ export class Editor {
     if (mode === 'draw' && named(image)) this.clear();
   }
 
-  /** Lays the tool down without a further word: another image comes. */
   drop(): void {
     clearTimeout(this.#timer);
     this.pad.close();
@@ -92,10 +91,8 @@ export class Editor {
   move(places: Point[], when: number): void {
     const { mode, tools } = this;
     if (mode === 'look') return;
-    this.pad.move(
-      places.map((at) => tools.put(mode, at)),
-      when,
-    );
+    const tips = places.map((at) => tools.put(mode, at));
+    this.pad.move(tips, when);
   }
 
   clear(): void {
