@@ -23,7 +23,7 @@ import torch
 
 from convoscope import lab
 from convoscope.data import Splits
-from convoscope.lab.sitting import Ready, prepare
+from convoscope.lab.ready import Ready, prepare
 from convoscope.runs import store
 from convoscope.train.calibrate import make_plan
 from convoscope.train.events import EpochEnded, Step

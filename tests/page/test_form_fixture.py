@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from convoscope.lab.ready import make_recipe
 from convoscope.lab.screen.facts import form
-from convoscope.lab.sitting import make_recipe
 from convoscope.models import MODELS, build
 from convoscope.train.recipe import Recipe, knobs
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from convoscope.train.recipe import Knob, Recipe, knobs
+from convoscope.train.knob import Knob
+from convoscope.train.recipe import Recipe, knobs
 
 _NOT_OPTIONS = {"model_options"}
 _SPELLINGS = {"optimiser": "--optimizer", "initialisation": "--initialization", "normalise": "--normalize"}

@@ -14,7 +14,8 @@ from convoscope.lab.listing import (
     show,
 )
 from convoscope.lab.microscope import look, see, why
-from convoscope.lab.sitting import make_recipe, read_options, resume, train
+from convoscope.lab.ready import make_recipe, read_options
+from convoscope.lab.sitting import resume, train
 from convoscope.lab.trainee import Trainee, evaluate, open_run, predict
 from convoscope.lab.update import why_update
 

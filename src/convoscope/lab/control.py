@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from convoscope.errors import ConvoscopeError, InputError, RunError
-from convoscope.lab.sitting import make_recipe, read_options, refuse_what_has_ended
-from convoscope.models import MODELS
+from convoscope.lab.ready import make_recipe, read_options
+from convoscope.lab.sitting import refuse_what_has_ended
+from convoscope.models import architecture_of
 from convoscope.runs import lock, store
 from convoscope.runs.control import Control, read_control, write_control
 from convoscope.runs.describe import LIVELY, living_state
@@ -137,7 +138,7 @@ def _wished(control: Control, wish: Wish, step: int) -> Control:
 
 def _read_options(model: str, options: Mapping[str, Any]) -> dict[str, object]:
     """Options in their own types; a name that the model does not know is refused whatever its value."""
-    known = {item.name for item in dataclasses.fields(MODELS[model].options)}
+    known = {item.name for item in dataclasses.fields(architecture_of(model).options)}
     texts = {name: value for name, value in options.items() if isinstance(value, str) or name not in known}
     return {**options, **read_options(model, texts)}
 

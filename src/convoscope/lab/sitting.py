@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import difflib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,9 @@ from torch import nn
 
 from convoscope import data as data_room
 from convoscope.data import Dataset, Opened
-from convoscope.data.normalise import Normalisation
-from convoscope.errors import DataError, RecipeError, RunError, TrainingFailed
+from convoscope.errors import DataError, RunError, TrainingFailed
+from convoscope.lab.ready import Ready, prepare
 from convoscope.lab.trainee import Trainee
-from convoscope.models import MODELS, build, options_from_text
-from convoscope.models.activations import ACTIVATIONS
 from convoscope.runs import store
 from convoscope.runs.answers import write_answers
 from convoscope.runs.control import Helm, clear_control
@@ -29,60 +25,14 @@ from convoscope.runs.store import Run, Writer
 from convoscope.runs.summary import write_report
 from convoscope.train.calibrate import make_plan
 from convoscope.train.checkpoint import Checkpoint
-from convoscope.train.device import Machine
 from convoscope.train.evaluate import evaluate
 from convoscope.train.events import EpochEnded, Event, Finding, Finished, Started, Trained
 from convoscope.train.feed import Feed, augmentation_of
 from convoscope.train.gradient import Plan, workers
-from convoscope.train.initialise import initialise
 from convoscope.train.loop import Course, n_steps_per_epoch
 from convoscope.train.loop import train as train_loop
 from convoscope.train.metrics import Evaluation
-from convoscope.train.recipe import Recipe, from_dict, knobs
-
-# What suits one optimiser or loss does not suit another: these figures of a model go with its choice.
-TOGETHER = {"optimiser": ("lr", "weight_decay", "momentum"), "loss": ("label_smoothing",)}
-
-
-@dataclasses.dataclass(frozen=True)
-class Ready:
-    """Everything a sitting of training needs."""
-
-    opened: Opened
-    model: nn.Module
-    normalisation: Normalisation
-    recipe: Recipe
-    machine: Machine
-
-
-def make_recipe(given: Mapping[str, Any]) -> Recipe:
-    """A recipe: the general defaults, overlaid by what suits the model, overlaid by what was given.
-
-    Raises:
-        UnknownName: no such model.
-        RecipeError: a knob that does not exist, or a value outside its bounds.
-    """
-    name = str(given.get("model", Recipe.model))
-    usual = dict(MODELS[name].recipe)
-    for choice, figures in TOGETHER.items():
-        if choice in given and given[choice] != usual.get(choice, getattr(Recipe, choice)):
-            usual = {knob: value for knob, value in usual.items() if knob not in figures}
-    return from_dict({**usual, **given, "model": name})
-
-
-def read_options(model: str, given: Mapping[str, str]) -> dict[str, object]:
-    """Options of a model typed as text, in their own types; RecipeError with the near names for one it has not."""
-    known = [item.name for item in dataclasses.fields(MODELS[model].options)]
-    for name in given:
-        if name not in known:
-            flags = {other.replace("_", "-"): other for other in (*known, *knobs()) if other != "model_options"}
-            near = difflib.get_close_matches(name.replace("_", "-"), flags, n=3, cutoff=0.6)
-            guess = f"Did you mean {' or '.join('--' + flag for flag in near)}? " if near else ""
-            raise RecipeError(
-                f"There is no option --{name.replace('_', '-')}, neither of training nor of {model}.",
-                hint=f"{guess}See: convoscope train --help and convoscope models {model}.",
-            )
-    return options_from_text(model, given)
+from convoscope.train.recipe import Recipe
 
 
 def train(
@@ -192,33 +142,6 @@ def refuse_what_has_ended(run: Run) -> None:
     raise RunError(
         f"The run {run.name} has finished; there is nothing to go on with.", hint=f"See: convoscope show {run.name}"
     )
-
-
-def prepare(recipe: Recipe) -> Ready:
-    """Opens the data, builds the model with its first weights, and settles what the recipe leaves open."""
-    _refuse_what_cannot_learn(recipe)
-    opened = data_room.open_data(
-        recipe.data, validation=recipe.validation, seed=recipe.seed, image_size=recipe.image_size, broken=recipe.broken
-    )
-    part = opened.splits.train
-    architecture = MODELS[recipe.model]
-    recipe = recipe.settled(len(part), n_seen=architecture.n_seen, batch_size=architecture.batch_size)
-    machine = Machine(recipe.device)
-    torch.manual_seed(recipe.seed)
-    model = build(recipe.model, part.shape, part.n_classes, recipe.model_options)
-    initialise(model, recipe.initialisation)
-    normalisation = Normalisation.fit(recipe.normalise, part.images)
-    return Ready(opened, machine.prepare(model), normalisation, recipe, machine)
-
-
-def _refuse_what_cannot_learn(recipe: Recipe) -> None:
-    name = recipe.model_options.get("activation")
-    why = ACTIVATIONS[name].cannot_learn if isinstance(name, str) else ""
-    if why:
-        raise RecipeError(
-            f"{recipe.model} was asked to learn with the activation {name}. {why}",
-            hint="Use sigmoid, its smooth likeness, or relu; the step threshold serves forward passes only.",
-        )
 
 
 def loop(

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from convoscope.errors import RunError, UnknownName
 from convoscope.lab.microscope import place
-from convoscope.lab.sitting import Ready, loop, prepare
+from convoscope.lab.ready import Ready, prepare
+from convoscope.lab.sitting import loop
 from convoscope.look.derive import Why
 from convoscope.look.update import explain_update
 from convoscope.runs import store

@@ -1,18 +1,38 @@
-"""The registry of architectures, and how one is built for an image shape, a class count and options."""
+"""The registry of architectures: what each is, what it takes, what it taught, and which figures belong to it."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from convoscope.errors import ModelError, RecipeError
 from convoscope.registry import Registry
+from convoscope.shape import InputShape, Shape, Trees, Words
 
-Shape: TypeAlias = tuple[int, int, int]
+__all__ = ["MODELS", "Architecture", "Figure", "InputShape", "Shape", "Trees", "Words"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """How well an architecture did on a dataset.
+
+    Attributes:
+        data: The dataset, and what of the recipe differs from the model's usual one.
+        accuracy: Share of test (or, for ImageNet, validation) examples named rightly, 0-1.
+        source: The paper, or how it was measured.
+        n_seeds: Over how many seeds it is the mean; 0 where the source does not say.
+        low: The least of them; None where there is but one figure.
+        high: The greatest of them.
+    """
+
+    data: str
+    accuracy: float
+    source: str
+    n_seeds: int = 0
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -20,8 +40,9 @@ class Architecture:
     """One entry of the registry.
 
     Attributes:
-        make: Builds the network: (image shape (C, H, W), n_classes, options) -> module that maps float32 (N, C, H, W)
-            to logits (N, n_classes). Raises ModelError for a shape the architecture cannot take.
+        make: Builds the network: (input shape, n_classes, options) -> module that maps float32 (N, C, H, W), or int64
+            of the shape that `Words` and `Trees` tell, to logits (N, n_classes). Raises ModelError for a shape the
+            architecture cannot take.
         options: The frozen dataclass of its options; each field's metadata has `help`, and
             `choices` where it takes one of some names.
         summary: One sentence of what it is.
@@ -31,9 +52,15 @@ class Architecture:
         recipe: The knobs that train it well, overlaid on the recipe's general defaults.
         n_seen: Images, repeats counted, that it usually sees in training; gives the epochs where they are left open.
         batch_size: Its usual batch size.
+        takes: What it can be built for: "images", "texts", "trees".
+        native: The input shape and the number of classes that the paper has.
+        published: Figures of the paper, or of the library whose network it is.
+        ours: Figures measured with its usual recipe.
+        fit: For what is found without steps of gradients: (the network, all training batches in order, each a pair of
+            normalised inputs and labels) -> None; fills in the network's buffers or weights. None where it is trained.
     """
 
-    make: Callable[[Shape, int, Any], nn.Module]
+    make: Callable[[Any, int, Any], nn.Module]
     options: type
     summary: str
     taught: str
@@ -42,82 +69,11 @@ class Architecture:
     recipe: Mapping[str, object] = field(default_factory=dict)
     n_seen: int = 600_000
     batch_size: int = 128
+    takes: tuple[str, ...] = ("images",)
+    native: tuple[InputShape, int] = ((1, 28, 28), 10)
+    published: tuple[Figure, ...] = ()
+    ours: tuple[Figure, ...] = ()
+    fit: Callable[[nn.Module, Iterable[tuple[Tensor, Tensor]]], None] | None = None
 
 
 MODELS: Registry[Architecture] = Registry("model")
-
-
-def build(name: str, shape: Shape, n_classes: int, options: Mapping[str, object] | None = None) -> nn.Module:
-    """Builds the architecture `name` for images of `shape` (C, H, W) and `n_classes` classes.
-
-    Raises:
-        UnknownName: no such architecture.
-        RecipeError: an option the architecture does not have, or a value of the wrong kind.
-        ModelError: an image shape or a class count the architecture cannot take.
-    """
-    architecture = MODELS[name]
-    if n_classes < 2:
-        raise ModelError(
-            f"{name} was asked to tell {n_classes} class apart; a classifier needs at least 2.",
-            hint="Give images of a second class.",
-        )
-    return architecture.make(shape, n_classes, _make_options(name, architecture.options, options or {}))
-
-
-def options_from_text(name: str, given: Mapping[str, str]) -> dict[str, object]:
-    """Reads options typed as text (`{"hidden": "512,256"}`) into the types of the architecture's options.
-
-    Raises:
-        RecipeError: an unknown option, or text that is not of the option's type.
-    """
-    fields = get_type_hints(MODELS[name].options)
-    read = {}
-    for key, text in given.items():
-        if key not in fields:
-            raise _unknown_option(name, key, fields)
-        read[key] = _from_text(name, key, text, fields[key])
-    return read
-
-
-def _from_text(name: str, key: str, text: str, kind: object) -> object:
-    try:
-        if kind is bool:
-            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.lower()]
-        if kind is int:
-            return int(text)
-        if kind is float:
-            return float(text)
-        if kind == tuple[int, ...]:
-            return tuple(int(part) for part in text.split(",") if part.strip())
-    except (KeyError, ValueError):
-        raise _wrong_kind(name, key, text, kind) from None
-    return text
-
-
-def _make_options(name: str, kind: type, given: Mapping[str, object]) -> object:
-    known = [item.name for item in dataclasses.fields(kind)]
-    for key in given:
-        if key not in known:
-            raise _unknown_option(name, key, known)
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-    for key, wanted in get_type_hints(kind).items():
-        if key in values and not _is_of_kind(values[key], wanted):
-            raise _wrong_kind(name, key, given[key], wanted)
-    return kind(**values)
-
-
-def _is_of_kind(value: object, kind: object) -> bool:
-    if kind == tuple[int, ...]:
-        return isinstance(value, tuple) and all(type(part) is int for part in value)
-    return type(value) in ((int, float) if kind is float else (kind,))
-
-
-def _wrong_kind(name: str, key: str, value: object, kind: object) -> RecipeError:
-    words = {bool: "yes or no", int: "a whole number", float: "a number", str: "a name"}
-    wanted = words.get(kind, "whole numbers with commas between")  # type: ignore[call-overload]
-    return RecipeError(f"The option {key} of {name} was given {value!r}; it takes {wanted}.")
-
-
-def _unknown_option(name: str, key: str, known: Collection[str]) -> RecipeError:
-    names = ", ".join(known) or "none"
-    return RecipeError(f"{name} has no option {key!r}.", hint=f"Its options: {names} (see: convoscope models {name}).")

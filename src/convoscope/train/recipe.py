@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from convoscope.errors import RecipeError
+from convoscope.train.knob import Knob, knob
 
 USUAL_LR = {"sgd": 0.1, "momentum": 0.02, "nesterov": 0.02, "adam": 0.003, "adamw": 0.003, "muon": 0.02}
 USUAL_MOMENTUM = {"muon": 0.95}  # 0.9 elsewhere
@@ -20,53 +21,12 @@ _MOST_EPOCHS = 60  # for a dataset so small that the usual number of images woul
 
 
 @dataclass(frozen=True)
-class Knob:
-    """What a field of the recipe means.
-
-    Attributes:
-        help: One sentence: what it does.
-        group: Which part of training it belongs to.
-        unit: The unit of its value, "" for names and counts.
-        low: The least value, None where there is none.
-        high: The greatest value, None where there is none.
-        open_high: Whether `high` itself is already too much.
-        choices: The names it can take, () where it is no name.
-        source: Where the idea or the default comes from.
-        cost: What a greater value, or switching it on, costs in time, memory or disk; "" where it is next to nothing.
-    """
-
-    help: str
-    group: str
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    open_high: bool = False
-    choices: tuple[str, ...] = ()
-    source: str = ""
-    cost: str = ""
-
-    @property
-    def bounds(self) -> str:
-        """The bounds in words: "0 to below 1", "at least 1", "any of a, b"."""
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
-        if self.low is not None and self.high is not None:
-            high = f"{self.high:,}" if isinstance(self.high, int) else f"{self.high:g}"
-            return f"{self.low:g} to {'below ' if self.open_high else ''}{high}"
-        return f"at least {self.low:g}" if self.low is not None else ""
-
-
-def _knob(default: Any, help: str, group: str, **meaning: Any) -> Any:  # noqa: ANN401, A002 - a field of any type
-    return field(default=default, metadata={"knob": Knob(help, group, **meaning)})
-
-
-@dataclass(frozen=True)
 class Recipe:
     """All that decides what a run becomes: the same recipe on the same machine gives the same weights, bit for bit."""
 
     # data
-    data: str = _knob("mnist", "A bundled or fetched dataset by name, or a path to images.", "data")
-    image_size: int | None = _knob(
+    data: str = knob("mnist", "A bundled or fetched dataset by name, or a path to images.", "data")
+    image_size: int | None = knob(
         None,
         "Side of the square a folder's images are resized and cropped to; without it the size they share, else 64.",
         "data",
@@ -75,11 +35,11 @@ class Recipe:
         high=4096,
         cost="Time and memory grow with its square.",
     )
-    broken: str = _knob(
+    broken: str = knob(
         "stop", "What to do about images that cannot be read: name them and stop, or name them and go on without.",
         "data", choices=("stop", "skip"),
     )  # fmt: skip
-    validation: float = _knob(
+    validation: float = knob(
         0.1,
         "Share of the training images, equal in every class, held out to choose knobs on; a folder's own validation "
         "part is used instead.",
@@ -88,179 +48,179 @@ class Recipe:
         high=0.9,
         cost="Fewer images to learn from, and a pass over the held-out ones after every epoch.",
     )
-    normalise: str = _knob(
+    normalise: str = knob(
         "z-score", "How pixels are scaled, per channel, by figures taken from the training images alone.",
         "data", choices=("z-score", "min-max", "decimal", "none"), source="LeCun, Bottou, Orr, Müller 1998",
     )  # fmt: skip
     # augmentation
-    rotate: float = _knob(
+    rotate: float = knob(
         0.0, "Each image is turned by an angle drawn evenly from minus to plus this.", "augmentation",
         unit="degrees", low=0, high=180, source="Simard, Steinkraus, Platt 2003",
         cost="Every image is resampled in every epoch: one resampling, shared with shift and crop.",
     )  # fmt: skip
-    shift: float = _knob(
+    shift: float = knob(
         0.0, "Each image is moved by up to this share of its side, in each direction.", "augmentation",
         low=0, high=0.5, source="Simard, Steinkraus, Platt 2003",
         cost="Every image is resampled in every epoch: one resampling, shared with rotate and crop.",
     )  # fmt: skip
-    flip: bool = _knob(
+    flip: bool = knob(
         False, "Each image is mirrored left to right with probability 1/2.", "augmentation",
         cost="One pass over the images of each batch.",
     )  # fmt: skip
-    crop: float = _knob(
+    crop: float = knob(
         1.0, "Each image is cut to a random part of at least this share of its area and enlarged again; 1 is off.",
         "augmentation", low=0.05, high=1, source="Szegedy et al. 2015",
         cost="Every image is resampled in every epoch: one resampling, shared with rotate and shift.",
     )  # fmt: skip
-    mask: float = _knob(
+    mask: float = knob(
         0.0, "A random square of this share of each image's area is erased.", "augmentation",
         low=0, high=0.9, source="Zhong et al. 2017; DeVries and Taylor 2017",
         cost="One pass over the images of each batch.",
     )  # fmt: skip
     # model
-    model: str = _knob("lenet5", "The architecture (see: convoscope models).", "model")
+    model: str = knob("lenet5", "The architecture (see: convoscope models).", "model")
     model_options: Mapping[str, Any] = field(
         default_factory=dict,
         metadata={"knob": Knob("Options of the architecture (see: convoscope models NAME).", "model")},
     )
-    initialisation: str = _knob(
+    initialisation: str = knob(
         "default", "How weights are drawn at first: each layer's own way, normal with deviation 0.01, or as named.",
         "model", choices=("default", "normal", "xavier", "kaiming", "orthogonal"),
         source="Glorot and Bengio 2010; He et al. 2015; Saxe et al. 2014",
     )  # fmt: skip
     # training
-    epochs: int | None = _knob(
+    epochs: int | None = knob(
         None, "How many times every training image is seen; without it as many as the model's usual number of images "
         "takes.", "training", unit="epochs", low=0, high=100_000,
         cost="Time grows in proportion, and disk by a snapshot an epoch where all are kept.",
     )  # fmt: skip
-    batch_size: int | None = _knob(
+    batch_size: int | None = knob(
         None, "Images per step, over all processes together; without it the model's usual, less for a small dataset.",
         "training", unit="images", low=1, high=1_000_000,
         cost="Memory grows in proportion; small batches take more steps an epoch, each less efficient.",
     )  # fmt: skip
-    seed: int = _knob(
+    seed: int = knob(
         0, "Decides the first weights, the held-out part, the order of images, augmentation and dropout.",
         "training", low=0, high=2**31 - 1,
     )  # fmt: skip
-    loss: str = _knob(
+    loss: str = knob(
         "cross-entropy", "What is made small: cross-entropy, the multi-class hinge with margin 1, or the squared error "
         "against one-hot labels.", "training", choices=("cross-entropy", "hinge", "squared-error"),
         source="Weston and Watkins 1999 (hinge)",
     )  # fmt: skip
-    label_smoothing: float = _knob(
+    label_smoothing: float = knob(
         0.0, "Share of the target spread evenly over all classes (cross-entropy only).", "training",
         low=0, high=1, open_high=True, source="Szegedy et al. 2016",
     )  # fmt: skip
-    l1: float = _knob(
+    l1: float = knob(
         0.0, "Adds l1 x the sum of |w| over all weights (not biases) to the loss.", "training", low=0,
         cost="One pass over all weights in each step.",
     )  # fmt: skip
-    l2: float = _knob(
+    l2: float = knob(
         0.0, "Adds l2/2 x the sum of w squared over all weights (not biases) to the loss.", "training", low=0,
         cost="One pass over all weights in each step.",
     )  # fmt: skip
-    clip: float = _knob(
+    clip: float = knob(
         0.0, "Greatest length of the whole gradient; a longer one is scaled down to it; 0 is off.", "training",
         low=0, source="Pascanu, Mikolov, Bengio 2013",
         cost="One pass over all gradients in each step.",
     )  # fmt: skip
-    ema: float = _knob(
+    ema: float = knob(
         0.0, "Keep in each step of a running average of the weights, which is then judged and saved; 0 is off.",
         "training", low=0, high=1, open_high=True, source="Polyak and Juditsky 1992",
         cost="A second copy of the weights in memory and in each snapshot, and one pass over them in each step.",
     )  # fmt: skip
-    patience: int = _knob(
+    patience: int = knob(
         0, "Stop after this many epochs without a better validation loss and keep the best weights; 0 is off.",
         "training", unit="epochs", low=0,
         cost="A second copy of the weights in memory and in each snapshot; it may save many epochs.",
     )  # fmt: skip
-    flat_epochs: int = _knob(
+    flat_epochs: int = knob(
         2, "Stop after this many epochs at chance accuracy, since nothing is being learnt; 0 never stops.",
         "training", unit="epochs", low=0,
     )  # fmt: skip
     # optimiser
-    optimiser: str = _knob(
+    optimiser: str = knob(
         "adamw", "The rule that turns gradients into steps; muon moves matrices and kernels, AdamW the rest.",
         "optimiser", choices=("sgd", "momentum", "nesterov", "adam", "adamw", "muon"),
         source="Kingma and Ba 2015; Loshchilov and Hutter 2019; Jordan et al. 2024",
         cost="Its state, in memory and in each snapshot, is as large as the weights with momentum and nesterov, a "
         "little larger with muon, twice as large with adam and adamw; muon multiplies matrices in each step.",
     )  # fmt: skip
-    lr: float | None = _knob(
+    lr: float | None = knob(
         None, "Learning rate at the schedule's peak; without it the model's usual, or the optimiser's.", "optimiser",
         low=0, high=1000,
     )  # fmt: skip
-    momentum: float | None = _knob(
+    momentum: float | None = knob(
         None, "Share of the last step kept (momentum, nesterov, muon); without it 0.9, and 0.95 for muon.", "optimiser",
         low=0, high=1, open_high=True, source="Polyak 1964; Nesterov 1983",
     )  # fmt: skip
-    weight_decay: float = _knob(
+    weight_decay: float = knob(
         0.0, "Shrinks weights by lr x this in each step; for sgd, momentum, nesterov and adam it is added to the "
         "gradient instead.", "optimiser", low=0, high=10, source="Loshchilov and Hutter 2019",
     )  # fmt: skip
-    schedule: str = _knob(
+    schedule: str = knob(
         "cosine", "How the learning rate goes after the warm-up: it stays, falls in steps, along a cosine, or straight "
         "to 0.", "optimiser", choices=("constant", "step", "cosine", "triangular"),
         source="Smith 2017; Loshchilov and Hutter 2017",
     )  # fmt: skip
-    warmup: float = _knob(
+    warmup: float = knob(
         0.05, "Share of all steps in which the learning rate rises evenly from 0 to its peak.", "optimiser",
         low=0, high=1, open_high=True, source="Goyal et al. 2017",
     )  # fmt: skip
-    decay: float = _knob(0.1, "What the step schedule multiplies the learning rate by.", "optimiser", low=0, high=1)
-    decay_every: float = _knob(
+    decay: float = knob(0.1, "What the step schedule multiplies the learning rate by.", "optimiser", low=0, high=1)
+    decay_every: float = knob(
         1 / 3, "After which share of the steps, again and again, the step schedule does so.", "optimiser",
         low=0.001, high=1,
     )  # fmt: skip
     # machine
-    device: str = _knob("auto", "Where to compute: a GPU where there is one, else the CPU.", "machine",
+    device: str = knob("auto", "Where to compute: a GPU where there is one, else the CPU.", "machine",
                         choices=("auto", "cpu", "cuda", "mps"))  # fmt: skip
-    precision: str = _knob(
+    precision: str = knob(
         "auto", "Number format of forward and backward; auto takes bfloat16 only where it is measured to be faster.",
         "machine", choices=("auto", "float32", "bfloat16"),
         cost="auto measures for some seconds, once for a network and machine; bfloat16 halves the memory of values "
         "and is slow where the processor lacks it.",
     )  # fmt: skip
-    memory_format: str = _knob(
+    memory_format: str = knob(
         "auto", "Order of image axes in memory; auto takes the faster as measured.", "machine",
         choices=("auto", "contiguous", "channels-last"),
         cost="auto measures for some seconds, once for a network and machine.",
     )  # fmt: skip
-    shards: int = _knob(
+    shards: int = knob(
         0, "Equal parts each batch is cut into, computed side by side and summed; part of the arithmetic, so the same "
         "number gives the same bits on any number of free cores; 0 is measured.", "machine", low=0, high=1024,
         cost="Each holds a gradient of its own in memory; more of them than cores is slower.",
     )  # fmt: skip
-    threads: int = _knob(
+    threads: int = knob(
         0, "Threads inside one operation; 0 is measured (1 wherever the batch is cut into shards).", "machine",
         low=0, high=1024, cost="More of them than free cores is much slower.",
     )  # fmt: skip
     # keeping
-    snapshots: int = _knob(
+    snapshots: int = knob(
         12, "Snapshots of the weights in the first epoch, spaced so that each is a like multiple later; then one an "
         "epoch.", "keeping", low=0, high=1000,
         cost="Each takes as much disk as the weights and the optimiser's state, and the time to write it.",
     )  # fmt: skip
-    keep: str = _knob(
+    keep: str = knob(
         "all", "Which snapshots stay when newer ones are saved: all, those at the end of epochs, or the last alone.",
         "keeping", choices=("all", "epochs", "last"),
         cost="all takes the disk of every snapshot; last leaves nothing to look back at.",
     )  # fmt: skip
-    save_seconds: float = _knob(
+    save_seconds: float = knob(
         30.0, "Training time that a crash may cost at most: a checkpoint is saved whenever this has passed since the "
         "last.", "keeping", unit="seconds", low=0.01,
         cost="The less, the more often the whole state is written to the disk; only the newest such file stays.",
     )  # fmt: skip
-    statistics_every: int = _knob(
+    statistics_every: int = knob(
         50, "Every so many steps the size of each parameter, its gradient and its update are recorded; 0 never.",
         "keeping", unit="steps", low=0,
         cost="A recorded step copies the weights and passes over them five times, and the log grows by a line.",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        for name, knob in knobs().items():
-            _check(name, getattr(self, name), knob)
+        for name, meaning in knobs().items():
+            _check(name, getattr(self, name), meaning)
         if self.label_smoothing and self.loss != "cross-entropy":
             raise RecipeError(
                 f"label_smoothing {self.label_smoothing} was asked with the {self.loss} loss; it spreads the target of "
@@ -339,22 +299,22 @@ def _hints() -> dict[str, Any]:
 _KINDS: dict[str, tuple[type, str]] = {"flip": (bool, "on or off"), "model_options": (Mapping, "names with values")}
 
 
-def _check(name: str, value: Any, knob: Knob) -> None:  # noqa: ANN401 - a field of any type
+def _check(name: str, value: Any, meaning: Knob) -> None:  # noqa: ANN401 - a field of any type
     kinds = getattr(_hints()[name], "__args__", (_hints()[name],))
     if value is None and type(None) in kinds:
         return
     whole = int in kinds
     shown = name.replace("_", "-")
-    if knob.choices and value not in knob.choices:
-        raise RecipeError(f"{shown} was given {value!r}; it is {knob.bounds}.")
-    if knob.low is None:
+    if meaning.choices and value not in meaning.choices:
+        raise RecipeError(f"{shown} was given {value!r}; it is {meaning.bounds}.")
+    if meaning.low is None:
         kind, called = _KINDS.get(name, (str, "text"))
         if not isinstance(value, kind):
             raise RecipeError(f"{shown} was given {value!r}; it is {called}.")
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or (whole and not isinstance(value, int)):
         raise RecipeError(f"{shown} was given {value!r}; it is a {'whole ' if whole else ''}number.")
-    above = knob.high is not None and (value >= knob.high if knob.open_high else value > knob.high)
-    if not math.isfinite(value) or value < knob.low or above:
-        unit = f" {knob.unit}" if knob.unit else ""
-        raise RecipeError(f"{shown} was given {value}; it must be {knob.bounds}{unit}.")
+    above = meaning.high is not None and (value >= meaning.high if meaning.open_high else value > meaning.high)
+    if not math.isfinite(value) or value < meaning.low or above:
+        unit = f" {meaning.unit}" if meaning.unit else ""
+        raise RecipeError(f"{shown} was given {value}; it must be {meaning.bounds}{unit}.")

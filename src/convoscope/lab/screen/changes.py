@@ -13,6 +13,7 @@ from torch import Tensor
 
 from convoscope.errors import RunError
 from convoscope.graph.graph import Graph, Node
+from convoscope.lab.ready import Ready, prepare
 from convoscope.lab.screen.ask import Ask
 from convoscope.lab.screen.atlas import chosen
 from convoscope.lab.screen.kept import Kept
@@ -22,7 +23,6 @@ from convoscope.lab.screen.pack import pack
 from convoscope.lab.screen.passes import Pass, figure, sight
 from convoscope.lab.screen.sheets import blank, channel_figures, filters, histogram, rank, sheet
 from convoscope.lab.screen.sights import Atlas, Contribution, LayerHead, NodeSheet, ParameterValue, UnitHead, ValuesHead
-from convoscope.lab.sitting import Ready, prepare
 from convoscope.lab.update import StepTaken, step_taken
 
 NO_PARAMETERS = "It has no weights to change."

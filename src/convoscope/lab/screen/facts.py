@@ -12,6 +12,7 @@ from convoscope import data as data_room
 from convoscope.errors import RunError
 from convoscope.lab.answers import Order, answers, count, pick
 from convoscope.lab.listing import describe_data, list_data
+from convoscope.lab.ready import TOGETHER
 from convoscope.lab.screen.kept import Kept
 from convoscope.lab.screen.opened import find, version_of
 from convoscope.lab.screen.pack import plain
@@ -30,7 +31,6 @@ from convoscope.lab.screen.records import (
     RunDetail,
     Snapshot,
 )
-from convoscope.lab.sitting import TOGETHER
 from convoscope.models import MODELS
 from convoscope.runs import store
 from convoscope.runs.describe import describe, headline
