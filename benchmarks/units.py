@@ -11,32 +11,34 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "look"))
+TESTS = Path(__file__).parents[1] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "look")]
 
 import cases_arithmetic  # noqa: F401 - adds its cases
+import cases_distances  # noqa: F401
 import cases_losses  # noqa: F401
 from cases import CASES
 from networks import Case, check, seen_of
 
 from convoscope.lab.microscope import RunLoss
-from convoscope.models import MODELS, build
 from convoscope.train.recipe import Recipe
+from small import cases, examples, fitted, made, shape_for
 
 
-def model_case(name: str) -> Case:
-    """A registered model on two random images of its paper's size, with cross-entropy."""
-    torch.manual_seed(0)
-    recipe = Recipe(label_smoothing=0.1)
-    return Case(build(name, (1, 28, 28), 10), torch.randn(2, 1, 28, 28), RunLoss(recipe), torch.tensor([3, 7]))
+def model_case(name: str, kind: str) -> Case:
+    """A registered model on two random examples as small as the tests have them, with cross-entropy."""
+    x, labels = examples(shape_for(name, kind), 2), torch.tensor([3, 1])
+    return Case(fitted(name, made(name, kind), x, labels), x, RunLoss(Recipe(label_smoothing=0.1)), labels)
 
 
 def main(units: int) -> None:
     torch.set_num_threads(1)
-    makers = {**CASES, **{f"model {name}": (lambda name=name: model_case(name)) for name in MODELS}}
+    makers = {**CASES, **{f"{name} on {kind}": partial(model_case, name, kind) for name, kind in cases()}}
     for dtype in (torch.float32, torch.float64):
         tried, wrong, worst, unruled, begin = 0, 0, 0.0, 0, time.perf_counter()
         for make in makers.values():

@@ -14,7 +14,7 @@ from PIL import Image
 
 from convoscope.train.recipe import Recipe, knobs
 
-COMMANDS = ("train", "resume", "runs", "show", "evaluate", "predict", "look", "why", "models", "data")
+COMMANDS = ("train", "resume", "runs", "show", "evaluate", "predict", "look", "why", "neighbours", "weights", "models", "data")
 RECIPE = ("train", "--data", "data", "--model", "mlp", "--epochs", "1")
 
 

@@ -223,7 +223,7 @@ def test_grey_only_where_every_image_is(tmp_path: Path) -> None:
 
 def test_too_much_for_the_memory_is_told_before_it_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     two_classes(tmp_path)
-    monkeypatch.setattr("convoscope.data.folder._memory_bytes", lambda: 700)
+    monkeypatch.setattr("convoscope.data.folder.memory_bytes", lambda: 700)
     with pytest.raises(DataError, match=r"this machine has"):
         read_folder(tmp_path)
 

@@ -48,6 +48,18 @@ def test_z_score_of_two_values_by_hand() -> None:
     assert Normalisation.fit("z-score", images) == Normalisation("z-score", (2.0,), (1.0,))
 
 
+def test_imagenets_figures_are_fixed_and_for_three_channels() -> None:
+    images = np.full((2, 3, 4, 4), 255, np.uint8)
+    n = Normalisation.fit("imagenet", images)
+    white = [(1 - mean) / deviation for mean, deviation in ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))]
+    assert [(255 - offset) / scale for offset, scale in zip(n.offset, n.scale, strict=True)] == pytest.approx(white)
+    assert Normalisation.fit("imagenet", images // 2) == n
+    with pytest.raises(DataError, match="figures for 3 channels, and the images have 1"):
+        Normalisation.fit("imagenet", images[:, :1])
+    with pytest.raises(DataError, match="0 training images"):
+        Normalisation.fit("imagenet", images[:0])
+
+
 @pytest.mark.parametrize(("largest", "scale"), [(0, 1), (9, 10), (10, 100), (99, 100), (100, 1000), (255, 1000)])
 def test_decimal_scaling_by_hand(largest: int, scale: float) -> None:
     images = np.array([0, largest], np.uint8).reshape(2, 1, 1, 1)

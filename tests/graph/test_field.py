@@ -11,10 +11,12 @@ import zoo
 from torch import Tensor, nn
 
 from convoscope.errors import InputError
+from convoscope.graph import field as field_room
 from convoscope.graph.build import build
 from convoscope.graph.extent import extents
 from convoscope.graph.field import field
 from convoscope.graph.graph import Graph, Node
+from convoscope.graph.places import sources_of
 from convoscope.graph.run import run, sources
 
 torch.set_num_threads(1)
@@ -196,3 +198,39 @@ def test_a_unit_out_of_range_is_refused() -> None:
 
 def test_records_say_what_they_are() -> None:
     assert Node("x", "input").inputs == ()
+
+
+class Loop(nn.Module):
+    """A recurrent cell, written out over the rows: a gate lets some of the state through as it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read, self.state = nn.Linear(3, 6), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = torch.zeros(x.shape[0], 6)
+        for row in x.flatten(1, 2).unbind(1):
+            new = self.read(row) + self.state(state)
+            state = state * new.sigmoid() + new.tanh()
+        return state
+
+
+def test_a_turn_of_a_loop_sees_what_was_read_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows 0 to t, and all of them are found in about as many strides as there are nodes: not by as many for each."""
+    n_rows = 40
+    graph = build(Loop(), torch.zeros(2, 1, n_rows, 3), "eval").at(1)
+    n_strides = 0
+
+    def counted(*given: object) -> object:
+        nonlocal n_strides
+        n_strides += 1
+        return sources_of(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(field_room, "sources_of", counted)
+    ops = [
+        node for node in graph.nodes.values() if node.kind == "op" and node.dtype != "tuple" and len(node.shape) == 2
+    ]
+    seen = {node.name: field(graph, node.name, tuple(length // 2 for length in node.shape)).pixels for node in ops}
+    turns = [seen[node.name][0] for node in ops if node.op == "tanh"]
+    assert turns == [(0, turn) for turn in range(n_rows)]
+    assert n_strides < 6 * len(graph.nodes)

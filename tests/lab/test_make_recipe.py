@@ -25,7 +25,7 @@ def test_the_models_figures_go_with_the_models_choice(model: str) -> None:
     for optimiser in OPTIMISERS:
         recipe = lab.make_recipe({"model": model, "optimiser": optimiser})
         usual = MODELS[model].recipe
-        assert recipe.lr == (usual["lr"] if usual["optimiser"] == optimiser else None)
+        assert recipe.lr == (usual.get("lr") if usual.get("optimiser", Recipe.optimiser) == optimiser else None)
     for loss in LOSSES:
         assert (
             lab.make_recipe({"model": model, "loss": loss}).loss == loss

@@ -339,7 +339,7 @@ def test_what_is_not_there_is_refused(screen: Screen) -> None:
 
 def test_details_answers_and_lists(screen: Screen, runs: Path) -> None:
     detail = screen.detail(RUN)
-    assert detail.input_shape == (1, 12, 12)
+    assert (detail.kind, detail.input_shape) == ("images", [1, 12, 12])
     assert detail.headline.state == "finished"
     assert detail.judged is not None
     assert sum(map(sum, detail.judged.confusion)) == 41 == detail.counts["test"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import cases_arithmetic  # noqa: F401 - adds its cases
+import cases_distances  # noqa: F401
 import cases_losses  # noqa: F401
 import pytest
 import torch

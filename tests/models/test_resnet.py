@@ -3,73 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+from hollow import hollow, outputs
 from torch import nn
 
 from convoscope.errors import ModelError, RecipeError
 from convoscope.graph.build import build as build_graph
 from convoscope.look.rules import RULES
-from convoscope.models import MODELS, build, layer_table, undrawn
+from convoscope.models import build, undrawn
+from small import cases, made
 
-DEPTHS = {
-    "resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3),
-    "resnet152": (3, 8, 36, 3),
-}  # fmt: skip
-N_PARAMETERS = {
-    "resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032, "resnet101": 44_549_160,
-    "resnet152": 60_192_808,
-}  # fmt: skip
-DEEP = ("resnet50", "resnet101", "resnet152")
+DEEP = ("resnet50", "resnet50_v1", "resnet101", "resnet152")
+NAMES = ("resnet18", "resnet34", *DEEP)
 
 
-def unfilled(name: str, shape: tuple[int, int, int], n_classes: int, **options: object) -> nn.Module:
-    """A network of shapes without numbers: building and running it costs next to nothing."""
-    with torch.device("meta"), undrawn():
-        return build(name, shape, n_classes, options)
-
-
-def norm(name: str, channels: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for part in ("weight", "bias", "running_mean", "running_var"):
-        yield f"{name}.{part}", (channels,)
-    yield f"{name}.num_batches_tracked", ()
-
-
-def expected(name: str, n_classes: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The state dict of the paper's table in torchvision's names, written down anew and in order."""
-    yield "conv1.weight", (64, 3, 7, 7)
-    yield from norm("bn1", 64)
-    wide = 4 if name in DEEP else 1
-    n_inputs = 64
-    for stage, depth in enumerate(DEPTHS[name]):
-        width = 64 * 2**stage
-        for block in range(depth):
-            path = f"layer{stage + 1}.{block}"
-            kernels = [(width, 1), (width, 3), (4 * width, 1)] if name in DEEP else [(width, 3), (width, 3)]
-            inputs = n_inputs
-            for number, (outputs, side) in enumerate(kernels, start=1):
-                yield f"{path}.conv{number}.weight", (outputs, inputs, side, side)
-                yield from norm(f"{path}.bn{number}", outputs)
-                inputs = outputs
-            if n_inputs != wide * width:
-                yield f"{path}.downsample.0.weight", (wide * width, n_inputs, 1, 1)
-                yield from norm(f"{path}.downsample.1", wide * width)
-            n_inputs = wide * width
-    yield "fc.weight", (n_classes, n_inputs)
-    yield "fc.bias", (n_classes,)
-
-
-@pytest.mark.parametrize("name", DEPTHS)
-def test_the_state_dict_is_torchvisions_and_the_size_the_papers(name: str) -> None:
-    model = unfilled(name, (3, 224, 224), 1000)
-    assert [(key, tuple(value.shape)) for key, value in model.state_dict().items()] == list(expected(name, 1000))
-    assert sum(parameter.numel() for parameter in model.parameters()) == N_PARAMETERS[name]
-
-
-@pytest.mark.parametrize("name", DEPTHS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("side", "stem", "sides"),
     [
@@ -80,8 +31,7 @@ def test_the_state_dict_is_torchvisions_and_the_size_the_papers(name: str) -> No
 )  # fmt: skip
 def test_every_stage_has_its_size(name: str, side: int, stem: str, sides: tuple[int | None, ...]) -> None:
     shape = (3, side, side)
-    rows = layer_table(unfilled(name, shape, 7, stem=stem), shape)
-    last = {row.name.split(".")[0]: row.output for row in rows}
+    last = outputs(hollow(name, shape, 7, stem=stem), shape)
     wide = 4 if name in DEEP else 1
     channels = (64, 64, *(wide * 64 * 2**stage for stage in range(4)))
     layers = ("conv1", "maxpool", "layer1", "layer2", "layer3", "layer4")
@@ -90,12 +40,15 @@ def test_every_stage_has_its_size(name: str, side: int, stem: str, sides: tuple[
     assert (last["avgpool"], last["fc"]) == ((512 * wide, 1, 1), (7,))
 
 
-def test_the_stride_of_a_bottleneck_is_in_its_3x3_convolution() -> None:
-    model = unfilled("resnet50", (3, 224, 224), 10)
+@pytest.mark.parametrize(("name", "expected"), [("resnet50", [1, 2, 1]), ("resnet50_v1", [2, 1, 1])])
+def test_the_stride_of_a_bottleneck_is_in_its_3x3_convolution_and_in_the_first_1x1_of_the_papers(
+    name: str, expected: list[int]
+) -> None:
+    model = hollow(name, (3, 224, 224), 10)
     for stage in (2, 3, 4):
         convolutions = [model.get_submodule(f"layer{stage}.0.conv{number}") for number in (1, 2, 3)]
         strides = [layer.stride for layer in convolutions if isinstance(layer, nn.Conv2d)]
-        assert strides == [(1, 1), (2, 2), (1, 1)]
+        assert strides == [(stride, stride) for stride in expected]
 
 
 @pytest.mark.parametrize(
@@ -178,14 +131,15 @@ def test_its_graph_reads_like_the_paper_and_every_op_has_a_rule(name: str) -> No
     assert set(graph.nodes["layer2.1.add"].inputs) == {f"layer2.1.{kept[-1]}", f"layer2.0.{block[-1]}"}
 
 
-@pytest.mark.parametrize("name", [*MODELS])
-def test_undrawn_draws_nothing_and_changes_nothing_else(name: str) -> None:
+@pytest.mark.parametrize(("name", "kind"), cases())
+def test_undrawn_draws_nothing_and_changes_nothing_else(name: str, kind: str) -> None:
     before = torch.get_rng_state()
     with undrawn():
-        hollow = build(name, (3, 16, 16), 4)
+        unfilled = made(name, kind)
     assert torch.equal(torch.get_rng_state(), before)
-    shapes = {key: (value.shape, value.dtype) for key, value in unfilled(name, (3, 16, 16), 4).state_dict().items()}
-    assert {key: (value.shape, value.dtype) for key, value in hollow.state_dict().items()} == shapes
+    with torch.device("meta"), undrawn():
+        shapes = {key: (value.shape, value.dtype) for key, value in made(name, kind).state_dict().items()}
+    assert {key: (value.shape, value.dtype) for key, value in unfilled.state_dict().items()} == shapes
 
 
 def test_a_network_built_undrawn_and_filled_is_the_same() -> None:

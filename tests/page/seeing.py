@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import pytest
 from playwright.sync_api import Page
 
 from page.moves import drawn
+from page.stage import missing
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 LEAST_SIDE = 24  # CSS pixels, WCAG 2.2's 2.5.8
@@ -112,7 +112,7 @@ def faults_of_layout(page: Page) -> list[str]:
 def faults_of_access(page: Page) -> list[str]:
     """What axe-core calls serious or critical; the page must have been visited with its policy bypassed."""
     if not AXE.is_file():
-        pytest.skip("axe-core is not here: npm --prefix web ci")
+        missing("axe-core is not here: npm --prefix web ci")
     page.add_script_tag(path=AXE)
     found = cast("Mapping[str, Any]", page.evaluate("axe.run(document, { resultTypes: ['violations'] })"))
     return [

@@ -27,6 +27,7 @@ from convoscope.server.page import BUILT
 N_TRAIN, N_TEST = 1500, 400
 LENET = "lenet5-digits-1"
 RESNET = "resnet18-tiles-1"
+GRU = "gru-reviews-1"
 _AT = re.compile(r"Convoscope is at (http://\S+)")
 
 
@@ -34,13 +35,14 @@ def browser_path() -> str:
     """Debian's Chromium; without it, or without the page, the test is skipped, or fails where a browser is required."""
     found = shutil.which("chromium")
     if found is None:
-        _missing("The page's tests need Chromium: apt-get install chromium fonts-noto-cjk")
+        missing("The page's tests need Chromium: apt-get install chromium fonts-noto-cjk")
     if not (BUILT / "index.html").is_file():
-        _missing("The page's tests need the page built: make web")
+        missing("The page's tests need the page built: make web")
     return str(found)
 
 
-def _missing(what: str) -> None:
+def missing(what: str) -> None:
+    """Skips a test for want of something, or fails it where a browser is required."""
     if os.environ.get("CONVOSCOPE_BROWSER") == "required":
         pytest.fail(what, pytrace=False)
     pytest.skip(what)
@@ -61,6 +63,11 @@ class House:
     def digits(self) -> Path:
         """Some of MNIST, in its own format."""
         return self.folder / "digits"
+
+    @property
+    def reviews(self) -> Path:
+        """Short texts in a table, two classes."""
+        return self.folder / "reviews.csv"
 
     @property
     def tiles(self) -> Path:
@@ -98,6 +105,22 @@ def train_resnet(house: House) -> None:
             noise = generator.integers(-50, 50, size=(32, 32, 3))
             Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(place / f"{k}.png")
     train(house.runs, data=str(house.tiles), model="resnet18", epochs=1, batch_size=12, device="cpu", validation=0.2)
+
+
+def train_gru(house: House) -> None:
+    """A small recurrent network that tells praise from blame, and knows no other words."""
+    praise, blame = ("lovely", "bright", "clever"), ("dull", "slow", "noisy")
+    lines = ["text,label,split"]
+    for k in range(90):
+        words, label = (praise, "good") if k % 2 else (blame, "bad")
+        first, second = words[k % 3], words[(k // 3) % 3]
+        more = f" and {second}" if k % 4 > 1 else f" with a {second} story in it"
+        lines.append(f"The film was {first}{more}.,{label},{'train' if k < 66 else 'test'}")
+    house.reviews.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    options = {"hidden": 8, "embedding": 6}
+    train(
+        house.runs, data=str(house.reviews), model="gru", model_options=options, epochs=4, batch_size=11, device="cpu"
+    )
 
 
 def some(dataset: Dataset, n: int) -> Dataset:

@@ -153,7 +153,7 @@ def test_shortcuts_are_told_on_a_question_mark(visit: Visit) -> None:
     looked(page)
     page.keyboard.press("?")
     help_ = page.get_by_role("dialog")
-    expect(help_).to_contain_text("next image")
+    expect(help_).to_contain_text("next example")
     page.keyboard.press("Escape")
     expect(help_).to_have_count(0)
     page.keyboard.press("]")

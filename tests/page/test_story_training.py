@@ -34,8 +34,8 @@ def curve(page: Page, what: str) -> Locator:
 
 def fill_form(page: Page, house: House, epochs: int) -> None:
     """Data, model, and a knob: what is out of bounds is refused, in words, where it stands."""
-    page.get_by_role("radio", name=re.compile("^A folder of images")).check()
-    page.get_by_role("textbox", name="Path of the folder").fill(str(house.digits))
+    page.get_by_role("radio", name=re.compile("^Your own")).check()
+    page.get_by_role("textbox", name="Path of the folder or file").fill(str(house.digits))
     page.get_by_role("button", name="Look at it").click()
     expect(page.get_by_text("10 classes, images of 28 × 28, 1 channel")).to_be_visible(timeout=STARTS)
     field = page.get_by_role("textbox", name="epochs")

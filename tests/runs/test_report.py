@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import resources
+from itertools import repeat
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -20,7 +21,8 @@ from PIL import Image
 
 from convoscope.errors import StorageError
 from convoscope.runs import figures, report
-from convoscope.runs.report import PHRASES, HardImage, ReportFacts
+from convoscope.runs.phrases import OF_TEXTS, PHRASES
+from convoscope.runs.report import HardImage, ReportFacts
 
 NAN = float("nan")
 VOID = {"meta", "input", "img", "source", "br", "link"}
@@ -197,9 +199,13 @@ def test_text_from_outside_is_never_markup() -> None:
     assert all(not name.startswith("on") for _, attributes in page.tags for name in attributes)
 
 
-@pytest.mark.parametrize("key", PHRASES)
-def test_every_phrase_stands_in_both_languages(key: str) -> None:
-    english, chinese = PHRASES[key]
+def test_what_is_said_of_texts_stands_in_the_place_of_a_phrase() -> None:
+    assert set(OF_TEXTS) <= set(PHRASES)
+
+
+@pytest.mark.parametrize(("key", "phrases"), [*zip(PHRASES, repeat(PHRASES)), *zip(OF_TEXTS, repeat(OF_TEXTS))])
+def test_every_phrase_stands_in_both_languages(key: str, phrases: dict[str, tuple[str, str]]) -> None:
+    english, chinese = phrases[key]
     assert re.search(r"[A-Za-z]", english)
     assert not re.search(r"[\u4e00-\u9fff]", english)
     assert re.search(r"[\u4e00-\u9fff]", chinese), f"{key} is not translated"
@@ -208,7 +214,7 @@ def test_every_phrase_stands_in_both_languages(key: str) -> None:
 
 
 def test_every_phrase_of_the_table_is_used() -> None:
-    sources = Path(report.__file__).read_text(encoding="utf-8").split("# fmt: on")[1]
+    sources = Path(report.__file__).read_text(encoding="utf-8")
     template = resources.files("convoscope.runs").joinpath("report.html").read_text(encoding="utf-8")
     unused = [key for key in PHRASES if f'"{key}"' not in sources and f"$say_{key}" not in template]
     composed = {key for key in unused if key.startswith(("fact_", "split_"))}

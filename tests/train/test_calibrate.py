@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,41 @@ def test_a_format_must_earn_its_place(splits: Splits, monkeypatch: pytest.Monkey
         timed(monkeypatch, seconds)
         monkeypatch.setattr(calibrate, "_remembered", lambda _: None)
         assert plan_for(lenet(splits), splits) == expected
+
+
+def test_without_shards_a_format_is_timed_by_one_thread_s_own_clock(
+    splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "has_bfloat16", lambda: True)
+    model = nn.Sequential(nn.BatchNorm2d(1), lenet(splits))
+    half = Plan("bfloat16", "channels-last", 1, 1)
+    asked = []
+
+    def seconds(*given: object) -> float:
+        clock, plan = given[-2:]
+        assert isinstance(plan, Plan)
+        asked.append((clock is time.thread_time, plan.precision, plan.threads))
+        return 0.5 if plan == half and clock is time.thread_time else 1.0
+
+    monkeypatch.setattr(calibrate, "_seconds", seconds)
+    assert plan_for(model, splits) == Plan("bfloat16", "channels-last", 1, 2)
+    assert asked == [
+        (True, "float32", 1), (True, "float32", 1), (True, "bfloat16", 1),
+        (False, "bfloat16", 2), (False, "bfloat16", 1),
+    ]  # fmt: skip
+
+
+def test_a_large_network_shows_its_formats_on_a_few_images(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def gradient(*given: object, n_images: int, **_: object) -> tuple[float, list[torch.Tensor]]:
+        sizes.append(n_images)
+        return n_images / 20, []
+
+    monkeypatch.setattr(calibrate, "_gradient", gradient)
+    plan_for(nn.Sequential(nn.BatchNorm2d(1), lenet(splits)), splits)
+    assert sizes[:4] == [8, 16, 32, 32]  # 1.6 seconds are enough; the batch has 64
+    assert set(sizes[2:]) == {32}
 
 
 def test_threads_inside_operations_win_only_when_clearly_faster(

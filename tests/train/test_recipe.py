@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from convoscope.data import METHODS
+from convoscope.data.normalise import FIXED, METHODS
 from convoscope.errors import RecipeError
 from convoscope.train.initialise import INITIALISATIONS
 from convoscope.train.losses import LOSSES
@@ -22,7 +22,7 @@ from convoscope.train.schedules import SCHEDULES
         ("optimiser", OPTIMISERS),
         ("schedule", SCHEDULES),
         ("initialisation", INITIALISATIONS),
-        ("normalise", METHODS),
+        ("normalise", {**METHODS, **FIXED}),
     ],
 )
 def test_names_in_the_help_are_the_names_in_the_registry(knob: str, registry: dict[str, object]) -> None:

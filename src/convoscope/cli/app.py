@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 import typer
 
 from convoscope import __version__
-from convoscope.cli import render
+from convoscope.cli import render, zoo
 from convoscope.cli.knobs import takes_knobs
 from convoscope.errors import RecipeError
 from convoscope.train.recipe import knobs
@@ -34,11 +34,13 @@ AtStep = Annotated[
     int | None, typer.Option("--step", help="Use the checkpoint after this many steps, not the final weights.")
 ]
 Image = Annotated[
-    str, typer.Option("--image", help="test:45 (or train:, validation:) for an image of the run's data, or a file.")
+    str, typer.Option("--image", help="test:45 (or train:, validation:) for one of the run's data, or a file.")
 ]
+GivenText = Annotated[str | None, typer.Option("--text", help="A text itself, for a run on texts.")]
 InMode = Annotated[str, typer.Option("--mode", help="eval, or train for dropout and batch statistics.")]
 RUNS = Path("runs")
 Mode: TypeAlias = Literal["eval", "train"]  # what the lab holds it to
+Library: TypeAlias = Literal["torchvision", "timm"]  # likewise
 
 
 def _version(wanted: bool) -> None:
@@ -66,8 +68,8 @@ def train(ctx: typer.Context, runs: Runs = RUNS, json_lines: Json = False, **giv
     from convoscope import lab
 
     values = {name: value for name, value in given.items() if value is not None}
-    model = values.get("model") or "lenet5"
-    values["model_options"] = lab.read_options(model, _extra_options(ctx.args))
+    values["model"] = lab.model_of(values)
+    values["model_options"] = lab.read_options(values["model"], _extra_options(ctx.args))
     recipe = lab.make_recipe(values)
     with _stopping() as should_stop:
         events = lab.train(recipe, runs=runs, should_stop=should_stop, command=sys.argv[1:])
@@ -123,16 +125,22 @@ def evaluate(
 @app.command()
 def predict(
     run: RunName,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to name for each image.")] = 3,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", help="Image files; or, of texts, files of one each and tables (.csv)."),
+    ] = None,
+    text: Annotated[list[str] | None, typer.Option("--text", help="A text itself; may be given several times.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to name for each.")] = 3,
     step: AtStep = None,
     runs: Runs = RUNS,
     json_lines: Json = False,
 ) -> None:
-    """Say what a run's network sees in image files."""
+    """Say what a run's network sees in image files, or reads in texts."""
     from convoscope import lab
 
-    rows = list(lab.predict(run, images, runs=runs, top=top, step=step))
+    if not files and not text:
+        raise RecipeError("`predict` was given nothing to tell.", hint="Give image files, text files, or --text.")
+    rows = list(lab.predict(run, files or (), texts=text or (), runs=runs, top=top, step=step))
     _answer({"run": run, "predictions": rows}, json_lines, lambda: render.predictions(rows))
     if any(row["error"] for row in rows):
         raise typer.Exit(1)
@@ -142,15 +150,16 @@ def predict(
 def look(
     run: RunName,
     image: Image = "test:0",
+    text: GivenText = None,
     step: AtStep = None,
     mode: InMode = "eval",
     runs: Runs = RUNS,
     json_lines: Json = False,
 ) -> None:
-    """Run one image through a run's network and show every node: shape, parameters, FLOPs, field, values."""
+    """Run one image or text through a run's network and show every node: shape, parameters, FLOPs, field, values."""
     from convoscope import lab
 
-    facts = lab.look(run, image, runs=runs, step=step, mode=cast(Mode, mode))
+    facts = lab.look(run, image, runs=runs, step=step, mode=cast(Mode, mode), text=text)
     _answer(facts, json_lines, lambda: render.look(facts))
 
 
@@ -159,6 +168,7 @@ def why(
     run: RunName,
     at: Annotated[str, typer.Option("--at", help="The number: conv2[5,4,3], fc3[7], conv2.weight[5,0,2,2].")],
     image: Image = "test:0",
+    text: GivenText = None,
     backward: Annotated[
         bool, typer.Option("--backward", help="dloss/dvalue by the chain rule, not the value.")
     ] = False,
@@ -186,10 +196,44 @@ def why(
         found = lab.why_update(run, at, runs=runs, step=step)
     else:
         direction: Literal["forward", "backward"] = "backward" if backward else "forward"
-        found = lab.why(run, at, image, runs=runs, step=step, direction=direction, target=target, mode=cast(Mode, mode))
+        seen_in = cast(Mode, mode)
+        found = lab.why(
+            run, at, image, text=text, runs=runs, step=step, direction=direction, target=target, mode=seen_in
+        )
     limit = terms or None
-    text = found.latex(limit) if latex else found.text(limit)
-    _answer(found.json(limit) if json_lines else None, json_lines, lambda: typer.echo(text))
+    written = found.latex(limit) if latex else found.text(limit)
+    _answer(found.json(limit) if json_lines else None, json_lines, lambda: typer.echo(written))
+
+
+@app.command()
+def weights(
+    run: RunName,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to: a .safetensors, .pt or .pth file.")],
+    like: Annotated[
+        str | None, typer.Option(help="Names and shapes of this library's networks: torchvision or timm; else ours.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    step: AtStep = None,
+    runs: Runs = RUNS,
+    json_lines: Json = False,
+) -> None:
+    """Write a run's weights to a file that other programs read."""
+    from convoscope import lab
+
+    facts = lab.save_weights(run, file, runs=runs, step=step, like=cast(Library, like), force=force)
+    _answer(facts, json_lines, lambda: render.weights(facts))
+
+
+@app.command()
+def neighbours(
+    run: RunName, image: Image = "test:0", step: AtStep = None, runs: Runs = RUNS, json_lines: Json = False
+) -> None:
+    """Show which training images voted in a run of knn, and what the distance to the nearest is made of."""
+    from convoscope import lab
+    from convoscope.cli import voters
+
+    facts = lab.neighbours(run, image, runs=runs, step=step)
+    _answer(facts, json_lines, lambda: voters.show(facts))
 
 
 @app.command("open")
@@ -208,24 +252,37 @@ def open_(
     open_page(run, runs=runs, host=host, port=port, browser=browser)
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def models(
+    ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="One architecture, with its table of layers.")
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One architecture: a name, path/to/file.py:factory, or a TOML file."),
     ] = None,
-    shape: Annotated[str, typer.Option(help="Image shape: channels x height x width.")] = "1x28x28",
-    classes: Annotated[int, typer.Option(help="How many classes to tell apart.")] = 10,
+    shape: Annotated[
+        str | None,
+        typer.Option(help="Of one example: an image's 3x32x32, or the words of a text; else the paper's own."),
+    ] = None,
+    classes: Annotated[int | None, typer.Option(help="How many classes to tell apart; else the paper's own.")] = None,
+    all_layers: Annotated[
+        bool, typer.Option("--all-layers", help="Show blocks that repeat the one before them layer by layer too.")
+    ] = False,
     json_lines: Json = False,
 ) -> None:
-    """List the architectures, or show one with its layers and options."""
+    """List the architectures as a history of the field, or show one: its layers, figures, options and usual recipe.
+
+    Options of the model go here too (--hidden 512,256 for mlp, --stem cifar for resnet18).
+    """
     from convoscope import lab
 
     if name is None:
+        if shape or classes or ctx.args:
+            raise RecipeError("The list takes no shape, classes or options.", hint="Name a model before them.")
         rows = lab.list_models()
-        _answer({"models": rows}, json_lines, lambda: render.models(rows))
+        _answer({"models": rows}, json_lines, lambda: zoo.models(rows))
         return
-    facts = lab.describe_model(name, _shape(shape), classes)
-    _answer(facts, json_lines, lambda: render.model(facts))
+    facts = lab.describe_typed(name, shape, classes, _extra_options(ctx.args))
+    _answer(facts, json_lines, lambda: zoo.model(facts, all_layers=all_layers))
 
 
 @app.command()
@@ -239,9 +296,13 @@ def data(
     source: Annotated[str | None, typer.Option("--from", help="With get: take it from this folder or archive.")] = None,
     image_size: Annotated[int | None, typer.Option(help=knobs()["image_size"].help)] = None,
     broken: Annotated[str, typer.Option(help=knobs()["broken"].help)] = "stop",
+    text_column: Annotated[str | None, typer.Option(help=knobs()["text_column"].help)] = None,
+    label_column: Annotated[str | None, typer.Option(help=knobs()["label_column"].help)] = None,
+    vocabulary: Annotated[int, typer.Option(min=1, help=knobs()["vocabulary"].help)] = 20_000,
+    text_length: Annotated[int, typer.Option(min=1, help=knobs()["text_length"].help)] = 256,
     json_lines: Json = False,
 ) -> None:
-    """List the datasets known by name, look at one or at a folder, or fetch one."""
+    """List the datasets known by name, look at one, at a folder or at a table of texts, or fetch one."""
     from convoscope import lab
 
     if not words:
@@ -257,7 +318,8 @@ def data(
     else:
         if len(words) > 1:
             raise RecipeError(f"`data` takes one name or path; it was given {len(words)}: {' '.join(words)}.")
-        facts = lab.describe_data(words[0], image_size=image_size, broken=broken)
+        texts = lab.TextKnobs(vocabulary, text_length, text_column, label_column)
+        facts = lab.describe_data(words[0], image_size=image_size, broken=broken, texts=texts)
         _answer(facts, json_lines, lambda: render.dataset(facts))
 
 
@@ -308,11 +370,3 @@ def _extra_options(words: list[str]) -> dict[str, str]:
                 raise RecipeError(f"The option --{name} was given no value.", hint=f"For example: --{name} VALUE")
         found[name.replace("-", "_")] = value
     return found
-
-
-def _shape(text: str) -> tuple[int, int, int]:
-    parts = text.lower().replace("×", "x").replace(",", "x").split("x")
-    if len(parts) != 3 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
-        raise RecipeError(f"The shape was given as {text!r}; it is channels x height x width, like 3x32x32.")
-    C, H, W = (int(part) for part in parts)
-    return C, H, W

@@ -28,6 +28,7 @@ from convoscope.train.events import (
     to_json,
 )
 
+_SHOWN = 200  # characters of a text in a table or a line
 _PLAIN_EVERY = 10.0  # seconds of training between lines where no bar can be drawn
 
 
@@ -111,7 +112,7 @@ class _Board:
             where += f", {event.shards} shards a batch"
         verb = "Going on with" if event.step else "Training"
         self._console.print(
-            f"{verb} {_word(self._run)}: {event.n_parameters:,} parameters, {event.n_train:,} images to learn from, "
+            f"{verb} {_word(self._run)}: {event.n_parameters:,} parameters, {event.n_train:,} to learn from, "
             f"{event.n_validation:,} to watch, {event.n_steps:,} steps ({where})"
         )
         self._task = self._bar.add_task(
@@ -151,10 +152,20 @@ class _Board:
         say = self._console.print
         say(f"Trained {event.step:,} steps in {event.training_seconds:.1f} s ({event.reason}).")
         if event.test_accuracy is not None:
-            say(f"[bold]Test accuracy {event.test_accuracy:.4f}[/] on {event.n_test:,} images never used before.")
+            say(f"[bold]Test accuracy {event.test_accuracy:.4f}[/] on {event.n_test:,} never used before.")
         say(f"Run:    {_word(event.run)}")
         if event.report:
             say(f"Report: {_word(event.report)}")
+
+
+def weights(facts: dict[str, Any]) -> None:
+    """What was written, and where to."""
+    named = "" if facts["like"] == "convoscope" else f", as {facts['like']} names them"
+    _console().print(
+        f"{_word(facts['file'])}: {facts['n_tensors']} tensors of {_word(facts['run'])}, {facts['n_numbers']:,} numbers"
+        f"{named} ({facts['n_bytes'] / 1e6:.1f} MB)",
+        soft_wrap=True,
+    )
 
 
 def runs(rows: list[dict[str, Any]], folder: Path) -> None:
@@ -212,19 +223,20 @@ def evaluation(facts: dict[str, Any]) -> None:
     """The figures of a judgement."""
     console = _console()
     console.print(
-        f"[bold]accuracy {facts['accuracy']:.4f}[/] on {facts['n']:,} {facts['split']} images of "
+        f"[bold]accuracy {facts['accuracy']:.4f}[/] on {facts['n']:,} {facts['split']} {facts['kind']} of "
         f"{_word(facts['data'])} (95 %: {facts['accuracy_95_low']:.4f} to {facts['accuracy_95_high']:.4f}; always the "
         f"most frequent class: {facts['majority_accuracy']:.4f}), loss {facts['loss']:.4f}"
     )
-    table = _table("class", "images", "precision", "recall", "F1")
+    table = _table("class", facts["kind"], "precision", "recall", "F1")
     for row in facts["per_class"]:
         figures = (_share(row["precision"]), _share(row["recall"]), _share(row["f1"]))
         _add_row(table, row["name"], str(row["n"]), *figures)
     console.print(table)
-    table = _table("hardest", "truth", "predicted", "probability", "loss")
+    of_texts = facts["kind"] != "images"
+    table = _table("hardest", "truth", "predicted", "probability", "loss", *(["text"] if of_texts else []))
     for row in facts["hardest"]:
         surely = (_share(row["probability"]), _number(row["loss"], ".3f"))
-        _add_row(table, row["image"], row["truth"], row["predicted"], *surely)
+        _add_row(table, row["image"], row["truth"], row["predicted"], *surely, *([_short(row["text"])] * of_texts))
     console.print(table)
 
 
@@ -237,6 +249,9 @@ def look(facts: dict[str, Any]) -> None:
         f"[bold]{escape(facts['image'])}[/] in {escape(facts['run'])}: {said}; loss {facts['loss']:.6g} against "
         f"{escape(facts['target'])} ({facts['target_is']})"
     )
+    if "words" in facts:
+        unknown = f"; not in the vocabulary: {escape(_short(', '.join(facts['unknown'])))}" if facts["unknown"] else ""
+        console.print(f"{len(facts['words']):,} words: {escape(_short(' '.join(facts['words'])))}{unknown}")
     table = _table("node", "op", "shape", "parameters", "FLOPs", "sees", "min", "mean", "max", "dead")
     for row in facts["nodes"]:
         table.add_row(
@@ -245,10 +260,9 @@ def look(facts: dict[str, Any]) -> None:
             f"{row['dead']:.2f}",
         )  # fmt: skip
     console.print(table)
-    console.print(f"{facts['n_parameters']:,} parameters, {facts['flops']:,} FLOPs for one image. {facts['counts']}")
-    console.print(
-        '"sees" is the field of the middle unit in input pixels; "dead" the share of channels that are all 0.'
-    )
+    one, parts = ("text", "words") if "words" in facts else ("image", "input pixels")
+    console.print(f"{facts['n_parameters']:,} parameters, {facts['flops']:,} FLOPs for one {one}. {facts['counts']}")
+    console.print(f'"sees" is the field of the middle unit in {parts}; "dead" the share of channels that are all 0.')
 
 
 def predictions(rows: list[dict[str, Any]]) -> None:
@@ -259,33 +273,7 @@ def predictions(rows: list[dict[str, Any]]) -> None:
             errors.print(f"[red]{_word(row['error'])}[/]", soft_wrap=True)
         else:
             best = "  ".join(f"{_word(entry['class'])} {entry['probability']:.4f}" for entry in row["top"])
-            console.print(f"{_word(row['path'])}: {best}", soft_wrap=True)
-
-
-def models(rows: list[dict[str, Any]]) -> None:
-    """The registry as a table."""
-    table = _table("model", "year", "what it is", "what it taught", "paper")
-    for row in rows:
-        _add_row(table, row["name"], str(row["year"]), row["summary"], row["taught"], row["paper"])
-    _console().print(table)
-
-
-def model(facts: dict[str, Any]) -> None:
-    """One architecture with its layers and options."""
-    console = _console()
-    shape = " x ".join(map(str, facts["input_shape"]))
-    console.print(f"[bold]{facts['name']}[/] ({facts['year']}): {facts['summary']} {facts['taught']}")
-    console.print(
-        f"{facts['paper']}\n{facts['n_parameters']:,} parameters for images of {shape} and {facts['n_classes']} classes"
-    )
-    table = _table("layer", "kind", "output", "parameters")
-    for row in facts["layers"]:
-        _add_row(table, row["name"], row["kind"], " x ".join(map(str, row["output"])), f"{row['n_parameters']:,}")
-    console.print(table)
-    for option in facts["options"]:
-        console.print(f"  --{option['name']:<12} {_word(option['help'])} (default {_word(_plain(option['default']))})")
-    if facts["recipe"]:
-        console.print("usual recipe: " + _word(", ".join(f"{k} {_plain(v)}" for k, v in facts["recipe"].items())))
+            console.print(f"{_word(_short(row['path']))}: {best}", soft_wrap=True)
 
 
 def datasets(rows: list[dict[str, str]]) -> None:
@@ -299,11 +287,8 @@ def datasets(rows: list[dict[str, str]]) -> None:
 def dataset(facts: dict[str, Any]) -> None:
     """What a dataset holds."""
     console = _console()
-    shape = " x ".join(str(facts["shape"][axis]) for axis in ("channels", "height", "width"))
-    console.print(
-        f"[bold]{_word(facts['name'])}[/]: images of {shape} (channels x height x width), "
-        f"fingerprint {facts['fingerprint'][:16]}"
-    )
+    what = _words_told(facts) if "text" in facts else _shape_told(facts["shape"])
+    console.print(f"[bold]{_word(facts['name'])}[/]: {what}, fingerprint {facts['fingerprint'][:16]}", soft_wrap=True)
     parts = list(facts["splits"])
     table = _table("class", *parts)
     for k, name in enumerate(facts["class_names"]):
@@ -312,6 +297,21 @@ def dataset(facts: dict[str, Any]) -> None:
     console.print(table)
     for row in facts["findings"]:
         console.print(f"[yellow]{_word(row['message'])}[/] {_word(row['hint'])}")
+
+
+def _shape_told(shape: dict[str, int]) -> str:
+    return f"images of {' x '.join(str(shape[axis]) for axis in shape)} ({' x '.join(shape)})"
+
+
+def _words_told(facts: dict[str, Any]) -> str:
+    """Lengths, vocabulary and coverage of texts, in one clause."""
+    text, words = facts["text"], facts["text"]["words"]
+    known = ", ".join(f"{share:.1%} of {part}" for part, share in text["coverage"].items())
+    deep = f" in up to {text['n_levels']} levels" if facts["kind"] == "trees" else f" (at most {text['length']:,} kept)"
+    return (
+        f"{facts['kind']} of {words['shortest']:,} to {words['longest']:,} words{deep}, median {words['median']:,}; a "
+        f"vocabulary of {text['n_words'] - 2:,} words covers {known}"
+    )
 
 
 @contextmanager
@@ -351,6 +351,12 @@ def _add_row(table: Table, *cells: str) -> None:
 def _word(text: object) -> str:
     """Text from outside as markup that prints it literally: no brackets are read, control characters show escaped."""
     return escape("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)))
+
+
+def _short(text: str) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]} ..."
 
 
 def _share(value: float | None) -> str:

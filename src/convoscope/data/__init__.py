@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from convoscope.data.augment import Augmentation
     from convoscope.data.cache import cache_folder, get, locate
     from convoscope.data.checks import DataFinding
-    from convoscope.data.dataset import Dataset, Splits
+    from convoscope.data.corpus import TextKnobs
+    from convoscope.data.dataset import Dataset, Examples, Splits
     from convoscope.data.image import ImagePolicy
     from convoscope.data.normalise import METHODS, Normalisation
     from convoscope.data.remote import REMOTES
-    from convoscope.data.source import DATASETS, Opened, describe, open_data
+    from convoscope.data.source import DATASETS, Opened, Policy, describe, kind_of_data, open_data
+    from convoscope.data.text import TextPolicy, Texts, TextWord
 
 __all__ = [
     "DATASETS",
@@ -26,13 +28,20 @@ __all__ = [
     "Augmentation",
     "DataFinding",
     "Dataset",
+    "Examples",
     "ImagePolicy",
     "Normalisation",
     "Opened",
+    "Policy",
     "Splits",
+    "TextKnobs",
+    "TextPolicy",
+    "TextWord",
+    "Texts",
     "cache_folder",
     "describe",
     "get",
+    "kind_of_data",
     "locate",
     "open_data",
 ]
@@ -41,11 +50,13 @@ _HOME = {
     "augment": ("Augmentation",),
     "cache": ("cache_folder", "get", "locate"),
     "checks": ("DataFinding",),
-    "dataset": ("Dataset", "Splits"),
+    "corpus": ("TextKnobs",),
+    "dataset": ("Dataset", "Examples", "Splits"),
     "image": ("ImagePolicy",),
     "normalise": ("METHODS", "Normalisation"),
     "remote": ("REMOTES",),
-    "source": ("DATASETS", "Opened", "describe", "open_data"),
+    "source": ("DATASETS", "Opened", "Policy", "describe", "kind_of_data", "open_data"),
+    "text": ("TextPolicy", "TextWord", "Texts"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

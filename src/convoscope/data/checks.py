@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convoscope.data.dataset import Dataset, Splits
+from convoscope.data.dataset import Dataset, Examples, Splits
+from convoscope.data.text import Texts
 from convoscope.errors import DataError
+from convoscope.shape import UNKNOWN
 
 STRONG_IMBALANCE = 10.0  # images of the largest class to those of the smallest
 TINY_CLASS = 10  # training images
@@ -47,54 +49,54 @@ def check(splits: Splits) -> list[DataFinding]:
     Raises:
         DataError: Fewer than two classes have training images.
     """
-    parts = {"train": splits.train, "validation": splits.validation}
-    if splits.test is not None:
-        parts["test"] = splits.test
+    parts = splits.parts()
     return [
         *_check_classes(splits.train),
         *_check_missing(parts),
         *_check_constant(parts),
+        *_check_unknown(parts),
         *_check_twins(parts),
         *_check_leaks(parts),
     ]
 
 
-def _check_classes(train: Dataset) -> Iterator[DataFinding]:
+def _check_classes(train: Examples) -> Iterator[DataFinding]:
     """Classes without, or with few, training images, and classes of very different size."""
     counts = train.class_counts()
     present = np.flatnonzero(counts)
     if len(present) < 2:
-        only = f"one class only, {train.class_names[present[0]]!r}" if len(present) else "no images"
+        only = f"one class only, {train.class_names[present[0]]!r}" if len(present) else f"no {_nouns(train)}"
         raise DataError(
-            f"{train.source} has {only}; telling classes apart needs training images of at least two.",
-            hint="Add images of other classes.",
+            f"{train.source} has {only}; telling classes apart needs training {_nouns(train)} of at least two.",
+            hint=f"Add {_nouns(train)} of other classes.",
         )
     empty = [name for name, n in zip(train.class_names, counts, strict=True) if n == 0]
     if empty:
         yield DataFinding(
             "class-empty",
-            f"Classes without training images ({len(empty)}): {few(empty)}.",
-            "The network cannot learn them: add images or remove the classes.",
+            f"Classes without training {_nouns(train)} ({len(empty)}): {few(empty)}.",
+            f"The network cannot learn them: add {_nouns(train)} or remove the classes.",
         )
     tiny = [f"{name} ({n})" for name, n in zip(train.class_names, counts, strict=True) if 0 < n < TINY_CLASS]
+    augment = ", or augmentation," if isinstance(train, Dataset) else ""
     if tiny:
         yield DataFinding(
             "class-tiny",
-            f"Classes with fewer than {TINY_CLASS} training images ({len(tiny)}): {few(tiny)}.",
-            "Expect chance-like answers for them; more images, or augmentation, help.",
+            f"Classes with fewer than {TINY_CLASS} training {_nouns(train)} ({len(tiny)}): {few(tiny)}.",
+            f"Expect chance-like answers for them; more {_nouns(train)}{augment} help.",
         )
     largest, smallest = int(counts.argmax()), int(present[counts[present].argmin()])
     ratio = counts[largest] / counts[smallest]
     if ratio >= STRONG_IMBALANCE:
         yield DataFinding(
             "class-imbalance",
-            f"{train.class_names[largest]!r} has {counts[largest]:,} training images and "
+            f"{train.class_names[largest]!r} has {counts[largest]:,} training {_nouns(train)} and "
             f"{train.class_names[smallest]!r} has {counts[smallest]:,}, {ratio:.0f} times fewer.",
             "Accuracy will favour the large classes: read the per-class table, or even the classes out.",
         )
 
 
-def _check_missing(parts: dict[str, Dataset]) -> Iterator[DataFinding]:
+def _check_missing(parts: dict[str, Examples]) -> Iterator[DataFinding]:
     """Classes that have training images and none in a split that judges."""
     trained = parts["train"].class_counts() > 0
     for split, dataset in parts.items():
@@ -105,17 +107,17 @@ def _check_missing(parts: dict[str, Dataset]) -> Iterator[DataFinding]:
             names = [dataset.class_names[i] for i in absent]
             yield DataFinding(
                 "class-missing",
-                f"Classes without images in {split} ({len(names)} of {dataset.n_classes}): {few(names)}.",
+                f"Classes without {_nouns(dataset)} in {split} ({len(names)} of {dataset.n_classes}): {few(names)}.",
                 f"The {split} figures say nothing about them.",
             )
 
 
-def _check_constant(parts: dict[str, Dataset]) -> Iterator[DataFinding]:
+def _check_constant(parts: dict[str, Examples]) -> Iterator[DataFinding]:
     """Images whose pixels are all equal: an empty scan, a failed export."""
     for split, dataset in parts.items():
-        rows = _rows(dataset)
-        if rows.size == 0:
+        if not isinstance(dataset, Dataset) or not len(dataset):
             continue
+        rows = _rows(dataset)
         # A few pixels rule nearly every image out, and the whole of the rest is looked at.
         sample = rows[:, :: max(1, rows.shape[1] // 61)]
         suspects = np.flatnonzero((sample == sample[:, :1]).all(1))
@@ -129,8 +131,24 @@ def _check_constant(parts: dict[str, Dataset]) -> Iterator[DataFinding]:
             )
 
 
-def _check_twins(parts: dict[str, Dataset]) -> Iterator[DataFinding]:
-    """Images that a split has more than once, pixel for pixel, and those of them whose labels differ."""
+def _check_unknown(parts: dict[str, Examples]) -> Iterator[DataFinding]:
+    """Texts none of whose words the vocabulary has: to the network they differ in length alone."""
+    for split, dataset in parts.items():
+        if not isinstance(dataset, Texts):
+            continue
+        known = dataset.counted(dataset.numbers > UNKNOWN) > 0
+        if not known.all():
+            unknown = np.flatnonzero(~known)
+            yield DataFinding(
+                "text-unknown",
+                f"Texts of {split} with no word in the vocabulary ({len(unknown):,} of {len(dataset):,}): "
+                f"{few(_called(dataset, unknown))}.",
+                "The vocabulary is the training texts' most frequent words: are these of another language?",
+            )
+
+
+def _check_twins(parts: dict[str, Examples]) -> Iterator[DataFinding]:
+    """Examples that a split has more than once, pixel for pixel or word for word, and those whose labels differ."""
     for split, dataset in parts.items():
         rows, hashes = _rows(dataset), _row_hashes(_rows(dataset))
         order = np.argsort(hashes, kind="stable")
@@ -140,23 +158,23 @@ def _check_twins(parts: dict[str, Dataset]) -> Iterator[DataFinding]:
         first, second = first[equal], second[equal]
         if len(second):
             yield DataFinding(
-                "image-repeated",
-                f"Images that {split} has more than once ({len(second):,} of {len(dataset):,}): "
-                f"{few(_called(dataset, np.sort(second)))}.",
+                f"{dataset.noun}-repeated",
+                f"{_nouns(dataset).capitalize()} that {split} has more than once ({len(second):,} of "
+                f"{len(dataset):,}): {few(_called(dataset, np.sort(second)))}.",
                 "Each copy counts: remove all but one if that is not meant.",
             )
         conflicts = first[dataset.labels[first] != dataset.labels[second]]
         if len(conflicts):
             yield DataFinding(
                 "label-conflict",
-                f"Images of {split} with an equal twin of another class ({len(conflicts):,}): "
+                f"{_nouns(dataset).capitalize()} of {split} with an equal twin of another class ({len(conflicts):,}): "
                 f"{few(_called(dataset, np.sort(conflicts)))}.",
                 "One of each two labels is wrong.",
             )
 
 
-def _check_leaks(parts: dict[str, Dataset]) -> Iterator[DataFinding]:
-    """Images of validation or test that are also in train, pixel for pixel."""
+def _check_leaks(parts: dict[str, Examples]) -> Iterator[DataFinding]:
+    """Examples of validation or test that are also in train, pixel for pixel or word for word."""
     rows = _rows(parts["train"])
     hashes = _row_hashes(rows)
     order = np.argsort(hashes, kind="stable")
@@ -169,21 +187,31 @@ def _check_leaks(parts: dict[str, Dataset]) -> Iterator[DataFinding]:
         found = found[(rows[order[at[found]]] == others[found]).all(1)]
         if len(found):
             yield DataFinding(
-                "image-leaked",
-                f"Images of {split} that are also in train, pixel for pixel ({len(found):,} of {len(dataset):,}): "
-                f"{few(_called(dataset, found))}.",
+                f"{dataset.noun}-leaked",
+                f"{_nouns(dataset).capitalize()} of {split} that are also in train, {_bit(dataset)} "
+                f"({len(found):,} of {len(dataset):,}): {few(_called(dataset, found))}.",
                 f"The {split} accuracy counts them as if they were new: remove them from one of the two.",
             )
 
 
-def _called(dataset: Dataset, index: NDArray[np.int64]) -> list[str]:
-    """What images are called: their file, or their number in the set."""
-    return [dataset.names[i] if dataset.names else f"image {i}" for i in index]
+def _nouns(dataset: Examples) -> str:
+    return f"{dataset.noun}s"
 
 
-def _rows(dataset: Dataset) -> NDArray[np.uint8]:
-    """The pixels as (N, C * H * W), without a copy where the images lie together."""
-    return dataset.images.reshape(len(dataset), math.prod(dataset.shape))
+def _bit(dataset: Examples) -> str:
+    """Down to what examples are compared."""
+    return "pixel for pixel" if isinstance(dataset, Dataset) else "as the network reads them"
+
+
+def _called(dataset: Examples, index: NDArray[np.int64]) -> list[str]:
+    """What examples are called: their file, or their number in the set."""
+    return [dataset.names[i] if dataset.names else f"{dataset.noun} {i}" for i in index]
+
+
+def _rows(dataset: Examples) -> NDArray[np.uint8]:
+    """The examples' bytes as (N, n_bytes), without a copy where they lie together."""
+    values = np.ascontiguousarray(dataset.values) if dataset.values.dtype != np.uint8 else dataset.values
+    return values.reshape(len(dataset), math.prod(values.shape[1:])).view(np.uint8)
 
 
 def _row_hashes(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:

@@ -1,27 +1,110 @@
-"""A dataset in memory, its three splits, and the seeded, stratified validation part."""
+"""Labelled examples in memory, the three splits of a source, and the seeded, stratified validation part."""
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convoscope.errors import DataError
+from convoscope.shape import InputShape, kind_of
+
+E = TypeVar("E", bound="Examples")
+
+
+class Examples(ABC):
+    """Labelled examples of one kind, whole in memory: a `Dataset` of images, or the `Texts` of `data.text`.
+
+    Attributes:
+        labels: int64 of shape (N,); each in 0 .. len(class_names) - 1.
+        class_names: The name of each label, in label order.
+        source: Where the examples come from, in words a reader of a report understands.
+        names: What each example is called there (a file's path below its folder, a row of a table), or empty for
+            numbered sets.
+    """
+
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    source: str
+    names: tuple[str, ...]
+    noun: ClassVar[str]  # what one example is called
+
+    @property
+    @abstractmethod
+    def values(self) -> NDArray[Any]:
+        """What a network is given before normalisation, an array whose first axis is the examples."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> InputShape:
+        """What one example is."""
+
+    @abstractmethod
+    def take(self, index: NDArray[np.int64]) -> Self:
+        """The examples at `index` (int64 of shape (M,)), in that order."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def kind(self) -> str:
+        """What the examples are called: "images", "texts" or "trees"."""
+        return kind_of(self.shape)
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are, whether or not each has examples here."""
+        return len(self.class_names)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hexadecimal) over shape, values, labels, class names: equal data, equal fingerprint."""
+        digest = hashlib.sha256(repr((self.values.shape, self.class_names)).encode())
+        digest.update(np.ascontiguousarray(self.values).data)
+        digest.update(np.ascontiguousarray(self.labels).data)
+        digest.update(self._also().encode())
+        return digest.hexdigest()
+
+    def class_counts(self) -> NDArray[np.int64]:
+        """How many examples each class has, of shape (n_classes,)."""
+        return np.bincount(self.labels, minlength=self.n_classes).astype(np.int64)
+
+    def _also(self) -> str:
+        """What else the examples' meaning hangs on, for the fingerprint."""
+        return ""
+
+    def _check_labels(self) -> None:
+        """Raises DataError where labels and examples differ in number, or a label is of no class."""
+        if self.labels.shape != (len(self),):
+            raise DataError(
+                f"{self.source} has {len(self)} {self.noun}s and {len(self.labels)} labels; each {self.noun} needs one."
+            )
+        outside = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.class_names)))
+        if len(outside):
+            i = int(outside[0])
+            raise DataError(
+                f"{self.source}: {self.noun} {i} has the label {int(self.labels[i])}, and the "
+                f"{len(self.class_names)} classes are numbered 0 to {len(self.class_names) - 1} ({len(outside)} such "
+                "labels).",
+                hint="Correct the labels file, or name every class.",
+            )
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(Examples):
     """Labelled images, whole in memory.
 
     Attributes:
         images: uint8 of shape (N, C, H, W); C is 1 (grey) or 3 (red, green, blue); 0 is black, 255 full.
-        labels: int64 of shape (N,); each in 0 .. len(class_names) - 1.
-        class_names: The name of each label, in label order.
-        source: Where the images come from, in words a reader of a report understands.
-        names: What each image is called there (a file's path below its folder, or empty for numbered sets).
+        labels: As in `Examples`.
+        class_names: As in `Examples`.
+        source: As in `Examples`.
+        names: As in `Examples`.
     """
 
     images: NDArray[np.uint8]
@@ -29,6 +112,7 @@ class Dataset:
     class_names: tuple[str, ...]
     source: str
     names: tuple[str, ...] = ()
+    noun: ClassVar[str] = "image"
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
@@ -36,44 +120,18 @@ class Dataset:
                 f"Images must be uint8 of shape (N, C, H, W); {self.source} gave "
                 f"{self.images.dtype} of shape {self.images.shape}."
             )
-        if self.labels.shape != (len(self.images),):
-            raise DataError(
-                f"{self.source} has {len(self.images)} images and {len(self.labels)} labels; each image needs one."
-            )
-        outside = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.class_names)))
-        if len(outside):
-            i = int(outside[0])
-            raise DataError(
-                f"{self.source}: image {i} has the label {int(self.labels[i])}, and the {len(self.class_names)} "
-                f"classes are numbered 0 to {len(self.class_names) - 1} ({len(outside)} such labels).",
-                hint="Correct the labels file, or name every class.",
-            )
+        self._check_labels()
 
-    def __len__(self) -> int:
-        return len(self.images)
+    @property
+    def values(self) -> NDArray[np.uint8]:
+        """The images."""
+        return self.images
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one image."""
         _, C, H, W = self.images.shape
         return C, H, W
-
-    @property
-    def n_classes(self) -> int:
-        """How many classes there are, whether or not each has images here."""
-        return len(self.class_names)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 (hexadecimal) over the shape, pixels, labels and class names: equal data, equal fingerprint."""
-        digest = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
-        digest.update(np.ascontiguousarray(self.images).data)
-        digest.update(np.ascontiguousarray(self.labels).data)
-        return digest.hexdigest()
-
-    def class_counts(self) -> NDArray[np.int64]:
-        """How many images each class has, of shape (n_classes,)."""
-        return np.bincount(self.labels, minlength=self.n_classes).astype(np.int64)
 
     def take(self, index: NDArray[np.int64]) -> Dataset:
         """The images at `index` (int64 of shape (M,)), in that order."""
@@ -85,12 +143,17 @@ class Dataset:
 class Splits:
     """One dataset in its parts: what is learnt from, what knobs are chosen on, what judges once at the end.
 
-    `validation` is empty (0 images) where the user asked for none; `test` is None where the source has no test part.
+    `validation` is empty (0 examples) where the user asked for none; `test` is None where the source has no test part.
     """
 
-    train: Dataset
-    validation: Dataset
-    test: Dataset | None
+    train: Examples
+    validation: Examples
+    test: Examples | None
+
+    def parts(self) -> dict[str, Examples]:
+        """The parts by name: train, validation, and test where there is one."""
+        found = {"train": self.train, "validation": self.validation}
+        return found if self.test is None else {**found, "test": self.test}
 
 
 def stratified_part(labels: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.int64]:
@@ -108,7 +171,7 @@ def stratified_part(labels: NDArray[np.int64], fraction: float, seed: int) -> ND
     return np.sort(np.concatenate(chosen)).astype(np.int64) if chosen else np.empty(0, np.int64)
 
 
-def hold_out(train: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
+def hold_out(train: E, fraction: float, seed: int) -> tuple[E, E]:
     """Cuts `train` into (rest, validation); the validation part is stratified and seeded, see `stratified_part`."""
     part = stratified_part(train.labels, fraction, seed)
     rest = np.setdiff1d(np.arange(len(train), dtype=np.int64), part)

@@ -20,6 +20,7 @@ from convoscope.data.checks import DataFinding, few
 from convoscope.data.dataset import Dataset
 from convoscope.data.image import DecodeError, ImageHeader, ImagePolicy, decode_image, quiet_pillow, read_header
 from convoscope.data.layout import Classes, Scan, find_classes
+from convoscope.data.memory import memory_bytes
 from convoscope.errors import BrokenImage, DataError
 
 Progress = Callable[[int, int], None]
@@ -137,21 +138,13 @@ def _choose_policy(
     elif len(sizes) > 1 or max(height, width) > LARGEST_COMMON_SIDE:
         height = width = DEFAULT_SIDE
     policy = given or ImagePolicy(1 if all(header.grey for header in headers) else 3, height, width)
-    n_bytes, memory = len(headers) * policy.channels * height * width, _memory_bytes()
+    n_bytes, memory = len(headers) * policy.channels * height * width, memory_bytes()
     if memory and n_bytes > 0.75 * memory:
         raise DataError(
             f"{scan.root}: the decoded images need {n_bytes / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} GB.",
             hint="Ask for a smaller image size (--image-size).",
         )
     return policy
-
-
-def _memory_bytes() -> int:
-    """The machine's memory in bytes; 0 where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return 0
 
 
 def _decode(

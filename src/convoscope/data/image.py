@@ -63,6 +63,11 @@ class ImagePolicy:
                 f"channels are 1 or 3, and sides 1 to 4096 pixels."
             )
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+        return self.channels, self.height, self.width
+
     def read(self, file: str | Path | bytes) -> NDArray[np.uint8]:
         """The image in a file (or its bytes) as uint8 of shape (C, H, W), writable.
 

@@ -1,4 +1,4 @@
-"""Which files of an image folder are which class's images; the walk reads names and never stops at a bad one."""
+"""Which files of a folder are which class's images or texts; the walk reads names and never stops at a bad one."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class Scan:
         problems: (path, reason) of what cannot be read.
         hidden: Dot files and the system's own, left out.
         other: Files that are no images by name, and links to folders inside a class, left out.
+        noun: What the files looked for are: "images", or "texts".
+        suffixes: The suffixes of their names, in small letters.
     """
 
     root: Path
@@ -42,6 +44,13 @@ class Scan:
     problems: list[tuple[Path, str]] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
+    noun: str = "images"
+    suffixes: frozenset[str] = SUFFIXES
+
+    @property
+    def layout(self) -> str:
+        """How the folder should be laid out."""
+        return LAYOUT if self.noun == "images" else LAYOUT.replace("IMAGE", "TEXT.txt")
 
     def relative(self, path: Path) -> str:
         """A path below the root as people read it; see `printable`."""
@@ -65,8 +74,8 @@ class Scan:
                 files.append(entry)
         return folders, files
 
-    def images_below(self, folder: Path) -> list[Path]:
-        """The image files of a class folder and of the real folders below it.
+    def files_below(self, folder: Path) -> list[Path]:
+        """The files looked for, of a class folder and of the real folders below it.
 
         Links to folders inside a class are not followed: they could lead in a circle, or into another class.
         """
@@ -80,14 +89,15 @@ class Scan:
                 else:
                     waiting.append(inner)
             for path in files:
-                if path.suffix.casefold() in SUFFIXES or (not path.suffix and _starts_as_image(path)):
+                suffix = path.suffix.casefold()
+                if suffix in self.suffixes or (not suffix and self.noun == "images" and _starts_as_image(path)):
                     found.append(path)
                 else:
                     self.other.append(self.relative(path))
         return found
 
     def classes_of(self, folders: list[Path]) -> Classes:
-        """Class name -> its image files, for every folder that has some; the others become a finding."""
+        """Class name -> its files, for every folder that has some; the others become a finding."""
         classes: Classes = {}
         empty: list[str] = []
         nested: list[str] = []
@@ -95,17 +105,19 @@ class Scan:
             if self.root.resolve().is_relative_to(folder.resolve()):
                 self._find("folder-ignored", f"{folder} is a link to a folder that holds it, so it is not used.")
                 continue
-            paths = self.images_below(folder)
+            paths = self.files_below(folder)
             if paths:
                 classes[printable(folder.name)] = paths
                 nested += [self.relative(folder)] * (folder not in {path.parent for path in paths})
             else:
                 empty.append(self.relative(folder))
         if nested:
-            message = f"Class folders that hold their images in folders of their own ({len(nested)}): {few(nested)}."
+            message = (
+                f"Class folders that hold their {self.noun} in folders of their own ({len(nested)}): {few(nested)}."
+            )
             self._find("folder-nested", message, "If those are the classes, point at the folder right above them.")
         if empty:
-            self._find("folder-empty", f"Folders without images are no classes ({len(empty)}): {few(empty)}.")
+            self._find("folder-empty", f"Folders without {self.noun} are no classes ({len(empty)}): {few(empty)}.")
         return classes
 
     def _find(self, name: str, message: str, hint: str = "") -> None:
@@ -138,7 +150,7 @@ def _starts_as_image(path: Path) -> bool:
 
 
 def find_classes(scan: Scan) -> dict[str, Classes]:
-    """For each split that is there, its classes and their image files; "train" comes first and decides the classes.
+    """For each split that is there, its classes and their files; "train" comes first and decides the classes.
 
     A folder is in splits when its `train` holds folders; a class that is called "train" holds images.
 
@@ -154,11 +166,11 @@ def find_classes(scan: Scan) -> dict[str, Classes]:
     else:
         if len(folders) > 1 and all(f.name.casefold() in _SPLIT_NAMES for f in folders):
             given = few([f.name for f in folders])
-            raise DataError(f"{scan.root} has {given}, and no train/ with class folders in it.", hint=LAYOUT)
+            raise DataError(f"{scan.root} has {given}, and no train/ with class folders in it.", hint=scan.layout)
         splits = {"train": scan.classes_of(folders)}
     if not splits["train"]:
-        raise _no_images(scan.root, folders, files)
-    _check_classes(scan.root, splits)
+        raise _no_files(scan, folders, files)
+    _check_classes(scan, splits)
     return splits
 
 
@@ -174,8 +186,10 @@ def _find_splits(scan: Scan, folders: list[Path]) -> dict[str, Classes]:
         if classes or split == "train":
             splits[split] = classes
         elif at:
-            message = f"{at[0]} has no class folders with images, so it is not used."
-            scan.findings.append(DataFinding("folder-ignored", message, hint="Put its images in one folder a class."))
+            message = f"{at[0]} has no class folders with {scan.noun}, so it is not used."
+            scan.findings.append(
+                DataFinding("folder-ignored", message, hint=f"Put its {scan.noun} in one folder a class.")
+            )
     strangers = [folder.name for folder in folders if folder.name.casefold() not in _SPLIT_NAMES]
     if strangers:
         message = f"Folders beside train/ that are no split are not used ({len(strangers)}): {few(strangers)}."
@@ -183,15 +197,17 @@ def _find_splits(scan: Scan, folders: list[Path]) -> dict[str, Classes]:
     return splits
 
 
-def _no_images(root: Path, folders: list[Path], files: list[Path]) -> DataError:
-    """The error for a folder without an image in a class folder, with what it holds instead."""
-    loose = [path for path in files if path.suffix.casefold() in SUFFIXES]
+def _no_files(scan: Scan, folders: list[Path], files: list[Path]) -> DataError:
+    """The error for a folder without an image (or text) in a class folder, with what it holds instead."""
+    loose = [path for path in files if path.suffix.casefold() in scan.suffixes]
     if loose:
+        one = "an image" if scan.noun == "images" else "a text"
         return DataError(
-            f"{root} has {len(loose)} images beside each other; the folder an image lies in names its class.",
-            hint=LAYOUT,
+            f"{scan.root} has {len(loose)} {scan.noun} beside each other; the folder {one} lies in names its class.",
+            hint=scan.layout,
         )
-    return DataError(f"{root} has no images in class folders; it holds {contents(folders, files)}.", hint=LAYOUT)
+    held = contents(folders, files)
+    return DataError(f"{scan.root} has no {scan.noun} in class folders; it holds {held}.", hint=scan.layout)
 
 
 def contents(folders: list[Path], files: list[Path]) -> str:
@@ -202,13 +218,13 @@ def contents(folders: list[Path], files: list[Path]) -> str:
     return f"{len(folders)} folders{named} and {len(files)} files" + (f" ({kinds})" if kinds else "")
 
 
-def _check_classes(root: Path, splits: dict[str, Classes]) -> None:
+def _check_classes(scan: Scan, splits: dict[str, Classes]) -> None:
     """Raises DataError where train has one class only, or another split has a class that train lacks."""
-    known = list(splits["train"])
+    root, known = scan.root, list(splits["train"])
     if len(known) == 1:
         raise DataError(
             f"{root} has one class only, {known[0]!r}; telling classes apart needs at least two.",
-            hint=f"Add folders of other classes, or point at the folder that holds the class folders. {LAYOUT}",
+            hint=f"Add folders of other classes, or point at the folder that holds the class folders. {scan.layout}",
         )
     for split, classes in splits.items():
         unknown = [name for name in classes if name not in splits["train"]]
@@ -216,5 +232,5 @@ def _check_classes(root: Path, splits: dict[str, Classes]) -> None:
             raise DataError(
                 f"{root}: {split} has {len(unknown)} classes that train lacks ({few(unknown)}); a network only "
                 f"answers with classes it was trained on.",
-                hint=f"Rename or remove them, or add training images. Train has: {few(known, 12)}.",
+                hint=f"Rename or remove them, or add training {scan.noun}. Train has: {few(known, 12)}.",
             )

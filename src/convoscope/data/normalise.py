@@ -1,4 +1,4 @@
-"""Normalisation: y = (x - offset) / scale, one offset and scale a channel, from training images alone.
+"""Normalisation: y = (x - offset) / scale, one offset and scale a channel, from training images alone or as fixed.
 
 Every figure comes from an integer histogram of the pixel values, so means and deviations are exact to the last bit of
 a double whatever the number of images.
@@ -7,7 +7,7 @@ a double whatever the number of images.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -21,13 +21,19 @@ from convoscope.registry import Registry
 Method = Callable[[NDArray[np.int64]], tuple[float, float]]
 METHODS: Registry[Method] = Registry("normalisation")
 
+# By name, (offset, scale) of each channel for images that are to look like those of another dataset.
+FIXED: dict[str, tuple[tuple[float, float], ...]] = {
+    # Mean and deviation over ImageNet's training images, as torchvision's and timm's weights expect them.
+    "imagenet": ((255 * 0.485, 255 * 0.229), (255 * 0.456, 255 * 0.224), (255 * 0.406, 255 * 0.225)),
+}
+
 
 @dataclass(frozen=True)
 class Normalisation:
     """What is done to every pixel before the network sees it: y = (x - offset) / scale.
 
     Attributes:
-        method: The name in `METHODS` that chose the figures.
+        method: The name in `METHODS` or `FIXED` that chose the figures.
         offset: One a channel, in pixel values (0-255).
         scale: One a channel, in pixel values, never 0; a channel without spread has 1.
     """
@@ -41,13 +47,13 @@ class Normalisation:
         """The figures of `method` for training images, uint8 of shape (N, C, H, W).
 
         Raises:
-            UnknownName: `method` is none of `METHODS`.
-            DataError: There is no image.
+            UnknownName: `method` is neither of `METHODS` nor of `FIXED`.
+            DataError: There is no image, or `method` is fixed for another number of channels.
         """
-        choose = METHODS[method]
+        choose = METHODS[method] if method not in FIXED else None
         if images.size == 0:
             raise DataError("Normalisation was asked of 0 training images; it needs at least one.")
-        pairs = [choose(counts) for counts in histograms(images)]
+        pairs = _fixed(method, images.shape[1]) if choose is None else [choose(counts) for counts in histograms(images)]
         return cls(method, tuple(offset for offset, _ in pairs), tuple(scale for _, scale in pairs))
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,6 +72,16 @@ class Normalisation:
         if not offset or len(offset) != len(scale) or 0 in scale or not all(map(math.isfinite, offset + scale)):
             raise DataError(f"A kept normalisation needs one finite offset and non-zero scale a channel: {record!r}.")
         return cls(method, offset, scale)
+
+
+def _fixed(method: str, C: int) -> Sequence[tuple[float, float]]:
+    pairs = FIXED[method]
+    if len(pairs) != C:
+        raise DataError(
+            f"The normalisation {method} has figures for {len(pairs)} channels, and the images have {C}.",
+            hint="Use --normalise z-score.",
+        )
+    return pairs
 
 
 def histograms(images: NDArray[np.uint8]) -> NDArray[np.int64]:

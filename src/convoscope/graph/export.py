@@ -113,9 +113,13 @@ def input_name(model: nn.Module, position: int) -> str:
 
 @contextlib.contextmanager
 def in_mode(model: nn.Module, mode: Mode) -> Iterator[None]:
-    """Puts the model in a mode, and each of its modules back in the one it was in."""
+    """Puts the model in a mode, and each of its modules back in the one it was in.
+
+    A model that is in training already stays as it is: frozen modules of it may work as in evaluation.
+    """
     before = {module: module.training for module in model.modules()}
-    model.train(mode == "train")
+    if mode == "eval" or not model.training:
+        model.train(mode == "train")
     try:
         yield
     finally:

@@ -71,20 +71,25 @@ def _axes(graph: Graph, node: Node, found: dict[str, Extent], dims: int) -> tupl
         return _shifted(node, known[0], dims)
     grids = {graph.nodes[name].shape[2:] for name in node.inputs if name in found}
     same = node.op in SAME_PLACE or is_pointwise(node) or (node.op == "batch_norm" and not node.argument("training"))
-    if grids != {node.shape[2:]} or not (same or (node.op == "cat" and node.argument("dim") in (1, -dims - 1))):
+    if grids != {node.shape[2:]} or not (same or _of_channels(node, dims)):
         return None
     joined = [_joined(axes) for axes in zip(*known, strict=True)]
     return tuple(axis for axis in joined if axis is not None) if None not in joined else None
 
 
+def _of_channels(node: Node, dims: int) -> bool:
+    """Whether the op joins or picks channels, which leaves rows and columns where they are."""
+    return node.op in ("cat", "index_select") and node.argument("dim") in (1, -dims - 1)
+
+
 def _shifted(node: Node, axes: tuple[Axis, ...], dims: int) -> tuple[Axis, ...] | None:
-    """Constant padding puts the first unit further left, a slice further right."""
+    """Constant padding puts the first unit further left, a slice further right; neither does so along channels."""
     found = list(axes)
     if node.op == "pad":
         pads = node.argument("pad")
-        if node.argument("mode") != "constant" or not isinstance(pads, tuple) or len(pads) > 2 * dims:
+        if node.argument("mode") != "constant" or not isinstance(pads, tuple) or len(pads) > 2 * dims + 2:
             return None
-        for place, left in enumerate(pads[::2]):  # the last axis comes first
+        for place, left in enumerate(pads[: 2 * dims : 2]):  # the last axis comes first
             axis = found[dims - 1 - place]
             found[dims - 1 - place] = replace(axis, start=axis.start - int(str(left)) * axis.step)
         return tuple(found)

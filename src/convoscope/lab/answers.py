@@ -11,13 +11,11 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from convoscope import data as data_room
 from convoscope.errors import DataError, InputError, RunError, StorageError
 from convoscope.lab.trainee import Trainee, open_run
 from convoscope.runs import store
 from convoscope.runs.answers import Answers, read_answers, write_answers
 from convoscope.train.evaluate import evaluate
-from convoscope.train.feed import Feed
 from convoscope.train.gradient import workers
 from convoscope.train.metrics import Evaluation
 
@@ -124,21 +122,19 @@ def _matching(answers: Answers, truth: int | None, predicted: int | None, wrong:
 
 def _judged(trainee: Trainee) -> Evaluation:
     recipe, run = trainee.recipe, trainee.run
-    opened = data_room.open_data(
-        recipe.data, validation=recipe.validation, seed=recipe.seed, broken=recipe.broken, policy=trainee.policy
-    )
+    opened = trainee.opened()
     if opened.fingerprint != run.card("provenance", "data_fingerprint")["data_fingerprint"]:
         raise DataError(
-            f"The images in {recipe.data} are not those the run {run.name} was trained on: their fingerprint differs.",
-            hint="Bring the same images back.",
+            f"The {opened.splits.train.kind} in {recipe.data} are not those the run {run.name} was trained on: their "
+            "fingerprint differs.",
+            hint="Bring the same data back.",
         )
     splits = opened.splits
     parts = {"test": splits.test, "validation": splits.validation}
     split, part = next(((name, part) for name, part in parts.items() if part is not None and len(part)), ("", None))
     if part is None:
         raise DataError(f"{recipe.data} has no test part and no validation part to judge {run.name} on.")
-    channels_last = trainee.plan.memory_format == "channels-last"
-    feed = Feed(part, trainee.normalisation, trainee.machine.device, channels_last=channels_last)
+    feed = trainee.feed(part)
     with workers(trainee.plan) as crew:
         return evaluate(
             trainee.model, feed, recipe, trainee.machine, trainee.plan, crew, class_names=part.class_names, split=split

@@ -20,16 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from convoscope.errors import ConvoscopeError, InputError, RunError
-from convoscope.lab.ready import make_recipe, read_options
+from convoscope.errors import ConvoscopeError, InputError, ModelError, RunError
+from convoscope.lab.ready import make_recipe, model_of, read_options
 from convoscope.lab.sitting import refuse_what_has_ended
 from convoscope.models import architecture_of
+from convoscope.models.yours import is_python
 from convoscope.runs import lock, store
 from convoscope.runs.control import Control, read_control, write_control
 from convoscope.runs.describe import LIVELY, living_state
 from convoscope.runs.disk import read_json, storing, write_json
 from convoscope.runs.log import last_of
-from convoscope.train.recipe import Recipe
 
 Wish: TypeAlias = Literal["pause", "go", "step", "stop"]
 
@@ -67,13 +67,15 @@ def launch(values: Mapping[str, Any], *, runs: Path) -> str:
 
     Raises:
         UnknownName: no such model.
+        ModelError: the model is a file of code, which nobody but the command line has executed.
         RecipeError: a knob or an option that does not exist, or a value outside its bounds.
         StorageError: the disk refused.
     """
     given = {name: value for name, value in values.items() if value is not None}
+    _refuse_code(given.get("model"))
     options = given.get("model_options")
     if isinstance(options, Mapping):
-        given["model_options"] = _read_options(str(given.get("model", Recipe.model)), options)
+        given["model_options"] = _read_options(model_of(given), options)
     return _start({"recipe": make_recipe(given).to_dict()}, runs)
 
 
@@ -134,6 +136,15 @@ def _wished(control: Control, wish: Wish, step: int) -> Control:
     if wish == "stop":
         return dataclasses.replace(control, stop=True)
     return dataclasses.replace(control, pause_at={"pause": 0, "go": None, "step": step + 1}[wish])
+
+
+def _refuse_code(model: object) -> None:
+    """What is asked for here may come from a page: it names no code to execute."""
+    if isinstance(model, str) and is_python(model):
+        raise ModelError(
+            f"The model {model} is Python code, which is trained from the command line only.",
+            hint=f"In a terminal: convoscope train --model {model}",
+        )
 
 
 def _read_options(model: str, options: Mapping[str, Any]) -> dict[str, object]:

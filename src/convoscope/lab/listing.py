@@ -1,14 +1,13 @@
-"""What there is: runs, architectures and datasets, in lists and one by one."""
+"""What there is: runs and datasets, in lists and one by one."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from convoscope import data as data_room
-from convoscope.models import MODELS, build, layer_table
+from convoscope.data import TextKnobs
 from convoscope.runs import store
 from convoscope.runs.describe import describe, headline
 
@@ -23,39 +22,13 @@ def show(name: str, *, runs: Path) -> dict[str, Any]:
     return describe(store.find(runs, name))
 
 
-def list_models() -> list[dict[str, Any]]:
-    """A line for each architecture, in the order of the field's history."""
-    return [
-        {"name": name, "year": entry.year, "summary": entry.summary, "taught": entry.taught, "paper": entry.paper}
-        for name, entry in MODELS.items()
-    ]
-
-
-def describe_model(name: str, shape: tuple[int, int, int], n_classes: int) -> dict[str, Any]:
-    """One architecture for images of `shape` (C, H, W): its layers, parameters, options and usual recipe."""
-    entry = MODELS[name]
-    model = build(name, shape, n_classes)
-    return {
-        "name": name,
-        "year": entry.year,
-        "summary": entry.summary,
-        "taught": entry.taught,
-        "paper": entry.paper,
-        "input_shape": list(shape),
-        "n_classes": n_classes,
-        "n_parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "layers": [dataclasses.asdict(row) for row in layer_table(model, shape)],
-        "options": [
-            {"name": item.name, "default": item.default, "help": item.metadata["help"]}
-            for item in dataclasses.fields(entry.options)
-        ],
-        "recipe": dict(entry.recipe),
-    }
-
-
-def describe_data(name: str, *, image_size: int | None = None, broken: str = "stop") -> dict[str, Any]:
-    """What a dataset holds: its parts, classes, sizes, channel figures and findings."""
-    return data_room.describe(data_room.open_data(name, image_size=image_size, broken=broken))
+def describe_data(
+    name: str, *, image_size: int | None = None, broken: str = "stop", texts: TextKnobs | None = None
+) -> dict[str, Any]:
+    """What a dataset holds: its parts, classes and findings; the sizes and channels of images, the words of texts."""
+    return data_room.describe(
+        data_room.open_data(name, image_size=image_size, broken=broken, texts=texts or TextKnobs())
+    )
 
 
 def list_data() -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The microscope over a run: its network as a table on one image, and any number opened into its arithmetic."""
+"""The microscope over a run: its network as a table on one example, and any number opened into its arithmetic."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convoscope import data as data_room
+from convoscope.data import Dataset, Examples, TextPolicy, Texts
 from convoscope.errors import ConvoscopeError, InputError, StorageError, UnknownName
 from convoscope.graph.build import build as build_graph
 from convoscope.graph.cost import COUNTS, Cost, Costs, cost
-from convoscope.graph.field import field
+from convoscope.graph.field import Field, field
 from convoscope.graph.graph import Graph, Mode, Node
 from convoscope.graph.save import load, save
 from convoscope.lab.trainee import Trainee, open_run
@@ -29,6 +30,7 @@ from convoscope.look.derive import Why
 from convoscope.runs.disk import write_json
 from convoscope.runs.store import Run
 from convoscope.train.feed import Feed
+from convoscope.train.freeze import freeze, set_learning
 from convoscope.train.losses import LOSSES
 from convoscope.train.recipe import Recipe
 
@@ -38,11 +40,12 @@ _SPLIT = re.compile(r"(train|validation|test):(\d+)$")
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """One image in a run's network: the pass, and what the image is."""
+    """One example in a run's network: the pass, and what the example is; `one` holds it alone."""
 
     captured: Captured
     trainee: Trainee
     image: str
+    one: Examples
     target: int
     target_is: str
 
@@ -60,48 +63,54 @@ class RunLoss(nn.Module):
 
 
 def see(
-    name: str, image: str, *, runs: Path, step: int | None = None, target: str | None = None, mode: Mode = "eval"
-) -> Seen:
-    """Runs one image through a run's network, forward and backward, and keeps every value and gradient.
+    name: str, image: str, *, runs: Path, step: int | None = None, target: str | None = None, mode: Mode = "eval",
+    text: str | None = None,
+) -> Seen:  # fmt: skip
+    """Runs one image or text through a run's network, forward and backward, and keeps every value and gradient.
 
     Args:
         name: The run.
-        image: "test:45" (or train:, validation:), the number of an image in the run's own data; or an image file.
+        image: "test:45" (or train:, validation:), the number of an image or text in the run's own data; or a file.
         runs: The folder of runs.
         step: The checkpoint whose weights to use; the final ones without it.
-        target: The class that the loss is computed against; the image's own label without it, or for a file the class
-            that the network names.
+        target: The class that the loss is computed against; the example's own label without it, or for a file or a
+            given text the class that the network names.
         mode: "eval", or "train" to see what dropout and batch statistics do; the mask is the same each time.
+        text: A text itself, in the place of `image`; for a network that takes texts. Its graph is for as many words
+            as it has.
 
     Raises:
-        InputError: no such image, class, mode or run.
+        InputError: no such image or text, class, mode or run; a text without a word that the network knows.
         ModelError: the network cannot be exported, or a weight is NaN.
     """
     if mode not in {"eval", "train"}:
         raise InputError(f"The mode was given as {mode!r}; it is eval or train.")
     trainee = open_run(name, runs=runs, step=step)
-    pixels, label = _pixels(trainee, image)
-    alone = data_room.Dataset(pixels[None], np.zeros(1, np.int64), trainee.class_names, image)
-    feed = Feed(alone, trainee.normalisation, trainee.machine.device)
-    x, _ = feed.batch(torch.zeros(1, dtype=torch.long), 0)
-    goal, goal_is = _target(trainee, x, label, target)
+    one, label = _example(trainee, image, text)
+    x, _ = Feed(one, trainee.normalisation, trainee.machine.device).batch(torch.zeros(1, dtype=torch.long), 0)
+    goal, goal_is = _target(trainee, x, label, target, one.noun)
     graph = graph_of(trainee, x, torch.tensor([goal]), mode)
     passed = capture(graph, trainee.model, x, torch.tensor([goal]), seed=trainee.recipe.seed)
-    return Seen(passed, trainee, image, goal, goal_is)
+    return Seen(passed, trainee, image if text is None else "the text given", one, goal, goal_is)
 
 
-def look(name: str, image: str, *, runs: Path, step: int | None = None, mode: Mode = "eval") -> dict[str, Any]:
-    """The network on one image: for each node its op, shape, parameters, FLOPs, receptive field and values."""
-    seen = see(name, image, runs=runs, step=step, mode=mode)
+def look(
+    name: str, image: str, *, runs: Path, step: int | None = None, mode: Mode = "eval", text: str | None = None
+) -> dict[str, Any]:
+    """The network on one example: for each node its op, shape, parameters, FLOPs, receptive field and values."""
+    seen = see(name, image, runs=runs, step=step, mode=mode, text=text)
     graph = seen.captured.graph
     costs = costs_of(seen.trainee.run, graph, mode)
-    rows = [_row(seen, graph, costs, node) for node in graph.nodes.values() if node.kind == "op"]
+    # An op that makes several values is seen by each of them.
+    ops = [node for node in graph.nodes.values() if node.kind == "op" and node.dtype != "tuple"]
+    rows = [_row(seen, graph, costs, node) for node in ops]
     names = seen.trainee.class_names
     probabilities = seen.captured.value(logits_of(graph)).float().softmax(-1)[0].tolist()
     return {
         "run": seen.trainee.run.name,
         "step": step,
-        "image": image,
+        "image": seen.image,
+        **_words(seen.one),
         "target": names[seen.target],
         "target_is": seen.target_is,
         "loss": float(seen.captured.value(graph.loss)) if graph.loss else None,
@@ -114,12 +123,12 @@ def look(name: str, image: str, *, runs: Path, step: int | None = None, mode: Mo
 
 
 def _row(seen: Seen, graph: Graph, costs: Costs, node: Node) -> dict[str, Any]:
-    """One op of the table; `field` is of its middle unit, in pixels of the input, [] where that is not known."""
+    """One op of the table; `field` is of its middle unit, in pixels or words of the input, [] where not known."""
     stats, found = seen.captured.stats(node.name), costs.nodes[node.name]
     middle = (0, *(length // 2 for length in node.shape[1:])) if node.shape else ()
     box: tuple[tuple[int, int], ...] = ()
     with contextlib.suppress(ConvoscopeError):
-        box = field(graph, node.name, middle).pixels
+        box = seen_of(graph, field(graph, node.name, middle))
     return {
         "node": node.name,
         "op": node.op,
@@ -137,7 +146,7 @@ def _row(seen: Seen, graph: Graph, costs: Costs, node: Node) -> dict[str, Any]:
 
 def why(
     name: str, at: str, image: str, *, runs: Path, step: int | None = None, direction: Direction = "forward",
-    target: str | None = None, mode: Mode = "eval",
+    target: str | None = None, mode: Mode = "eval", text: str | None = None,
 ) -> Why:  # fmt: skip
     """The arithmetic of one number: its value, or the gradient of the loss by it.
 
@@ -150,12 +159,14 @@ def why(
         direction: "forward" for its value, "backward" for dloss/dvalue.
         target: As in `see`.
         mode: As in `see`.
+        text: As in `see`.
 
     Raises:
-        InputError: no such run, image, node or unit.
+        InputError: no such run, image, text, node or unit.
     """
     node, unit = place(at)
-    return see(name, image, runs=runs, step=step, target=target, mode=mode).captured.why(node, unit, direction)
+    seen = see(name, image, runs=runs, step=step, target=target, mode=mode, text=text)
+    return seen.captured.why(node, unit, direction)
 
 
 def place(text: str) -> tuple[str, tuple[int, ...]]:
@@ -168,16 +179,34 @@ def place(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def graph_of(trainee: Trainee, x: Tensor, target: Tensor, mode: Mode) -> Graph:
-    """The run's graph with its loss: read from the run's folder, or exported once and kept there."""
-    path = trainee.run.folder / "graph" / f"{mode}.json"
+    """The run's graph with its loss: read from the run's folder, or exported once and kept there.
+
+    Of texts there is one for each length (of trees for each depth and width): that of `x`, (1, ...).
+    """
+    path = trainee.run.folder / "graph" / f"{_stem(mode, tuple(x.shape), is_text=not x.is_floating_point())}.json"
     if path.is_file():
         with contextlib.suppress(ConvoscopeError):  # written by another torch, or damaged: export again
             return load(path)
-    graph = build_graph(trainee.model, x, mode, loss=RunLoss(trainee.recipe), target=target)
+    with _frozen(trainee) if mode == "train" else contextlib.nullcontext():
+        graph = build_graph(trainee.model, x, mode, loss=RunLoss(trainee.recipe), target=target)
     with contextlib.suppress(StorageError, OSError):  # a read-only run can be looked at all the same
         path.parent.mkdir(exist_ok=True)
         save(graph, path)
     return graph
+
+
+@contextlib.contextmanager
+def _frozen(trainee: Trainee) -> Iterator[None]:
+    """Puts the network into the mode that it was trained in: what the run froze works as in evaluation."""
+    names = set(freeze(trainee.model, trainee.recipe.freeze, len(trainee.class_names)))
+    set_learning(trainee.model)
+    try:
+        yield
+    finally:
+        trainee.model.eval()
+        for name, parameter in trainee.model.named_parameters():
+            if name in names:
+                parameter.requires_grad_(True)  # what is looked at has gradients everywhere
 
 
 def costs_of(run: Run, graph: Graph, mode: Mode) -> Costs:
@@ -185,11 +214,12 @@ def costs_of(run: Run, graph: Graph, mode: Mode) -> Costs:
 
     Counting runs the graph without numbers, and the part of torch that does so takes a second to load.
     """
-    path = run.folder / "graph" / f"{mode}.cost.json"
+    stem = stem_of(graph, mode)
+    path = run.folder / "graph" / f"{stem}.cost.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(path.read_text(encoding="utf-8"))
         costs = Costs({name: Cost(*numbers) for name, numbers in kept["nodes"].items()}, Cost(*kept["total"]))
-        if kept["graph"] == _digest(run, mode) != "" and costs.nodes.keys() == {
+        if kept["graph"] == _digest(run, stem) != "" and costs.nodes.keys() == {
             n.name for n in graph.nodes if n.kind == "op"
         }:
             return costs
@@ -197,14 +227,34 @@ def costs_of(run: Run, graph: Graph, mode: Mode) -> Costs:
     with contextlib.suppress(StorageError, OSError):
         numbers = {name: [one.parameters, one.flops, one.bytes] for name, one in costs.nodes.items()}
         total = [costs.total.parameters, costs.total.flops, costs.total.bytes]
-        write_json(path, {"graph": _digest(run, mode), "nodes": numbers, "total": total}, "The network's cost")
+        write_json(path, {"graph": _digest(run, stem), "nodes": numbers, "total": total}, "The network's cost")
     return costs
 
 
-def _digest(run: Run, mode: Mode) -> str:
+def stem_of(graph: Graph, mode: Mode) -> str:
+    """What a run's graph is called on the disk: "eval", of texts "eval-12" by its words, of trees "eval-5x9"."""
+    found = graph.nodes[graph.inputs[0]]
+    return _stem(mode, found.shape, is_text="float" not in found.dtype)
+
+
+def _stem(mode: Mode, shape: tuple[int, ...], *, is_text: bool) -> str:
+    if not is_text:
+        return mode
+    return f"{mode}-{shape[1]}" if len(shape) == 2 else f"{mode}-{shape[1]}x{shape[2]}"
+
+
+def seen_of(graph: Graph, found: Field) -> tuple[tuple[int, int], ...]:
+    """A field in the input's own terms: rows and columns of an image, the words of a text; () of a tree."""
+    node = graph.nodes[graph.inputs[0]]
+    if "float" in node.dtype:
+        return found.pixels
+    return found.box[1:] if len(node.shape) == 2 else ()
+
+
+def _digest(run: Run, stem: str) -> str:
     """Of the graph that is kept with a run; "" for none."""
     try:
-        return hashlib.sha256((run.folder / "graph" / f"{mode}.json").read_bytes()).hexdigest()
+        return hashlib.sha256((run.folder / "graph" / f"{stem}.json").read_bytes()).hexdigest()
     except OSError:
         return ""
 
@@ -215,24 +265,41 @@ def split_of(image: str) -> tuple[str, int] | None:
     return (match[1], int(match[2])) if match else None
 
 
-def _pixels(trainee: Trainee, image: str) -> tuple[NDArray[np.uint8], int | None]:
-    """The image as uint8 (C, H, W), and its label where it has one."""
+def pixels_of(trainee: Trainee, image: str) -> tuple[NDArray[np.uint8], int | None]:
+    """The image as uint8 (C, H, W), and its label where it has one; InputError where the network takes texts."""
+    one, label = _example(trainee, image, None)
+    if not isinstance(one, Dataset):
+        raise InputError(f"{trainee.run.name} takes {one.kind}; an image was asked for.")
+    return one.images[0], label
+
+
+def _example(trainee: Trainee, image: str, text: str | None) -> tuple[Examples, int | None]:
+    """The image or text alone, and its label where it has one."""
+    if text is not None:
+        if not isinstance(trainee.policy, TextPolicy):
+            raise InputError(f"{trainee.run.name} takes images, and a text was given.", hint="Give an image (--image).")
+        return trainee.reads(text), None
     found = split_of(image)
     if found is None:
-        return trainee.policy.read(Path(image)), None
+        return trainee.reads(Path(image)), None
     split, number = found
-    recipe = trainee.recipe
-    opened = data_room.open_data(
-        recipe.data, validation=recipe.validation, seed=recipe.seed, broken=recipe.broken, policy=trainee.policy
-    )
-    part = {"train": opened.splits.train, "validation": opened.splits.validation, "test": opened.splits.test}[split]
+    part = trainee.opened().splits.parts().get(split)
     if part is None or number >= len(part):
-        there = f"images 0 to {len(part) - 1}" if part is not None and len(part) else "no images"
-        raise InputError(f"{image} was asked for; the {split} part of {recipe.data} has {there}.")
-    return part.images[number], int(part.labels[number])
+        kind = part.kind if part is not None else "images"
+        there = f"{kind} 0 to {len(part) - 1}" if part is not None and len(part) else f"no {kind}"
+        raise InputError(f"{image} was asked for; the {split} part of {trainee.recipe.data} has {there}.")
+    return part.take(np.array([number])), int(part.labels[number])
 
 
-def _target(trainee: Trainee, x: Tensor, label: int | None, given: str | None) -> tuple[int, str]:
+def _words(one: Examples) -> dict[str, Any]:
+    """What is told of a text beside its numbers: its words, the unknown ones among them."""
+    if not isinstance(one, Texts):
+        return {}
+    words = one.policy.words(one.originals[0])
+    return {"words": [word.word for word in words], "unknown": [word.word for word in words if not word.is_known]}
+
+
+def _target(trainee: Trainee, x: Tensor, label: int | None, given: str | None, noun: str) -> tuple[int, str]:
     """The class that the loss is computed against, and in words where it comes from."""
     if given is not None:
         if given not in trainee.class_names:
@@ -240,7 +307,7 @@ def _target(trainee: Trainee, x: Tensor, label: int | None, given: str | None) -
             raise UnknownName(f"There is no class {given!r} in {trainee.run.name}.", hint=f"Known: {known}.")
         return trainee.class_names.index(given), "the class that was asked for"
     if label is not None:
-        return label, "the image's label"
+        return label, f"the {noun}'s label"
     with torch.inference_mode():
         return int(trainee.model(x).argmax()), "the class that the network names"
 

@@ -10,14 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convoscope import data as data_room
-from convoscope.data import Dataset, Opened
+from convoscope.data import Dataset, Examples, Opened
 from convoscope.data.normalise import Normalisation
 from convoscope.errors import RecipeError
-from convoscope.models import architecture_of, build, options_from_text
+from convoscope.lab.reading import check_kind, open_data, usual_model
+from convoscope.models import Architecture, architecture_of, build, options_from_text
 from convoscope.models.activations import ACTIVATIONS
+from convoscope.models.pinned import is_file
 from convoscope.train.device import Machine
 from convoscope.train.feed import Feed
+from convoscope.train.freeze import freeze
 from convoscope.train.initialise import initialise
 from convoscope.train.recipe import Recipe, from_dict, knobs
 
@@ -36,21 +38,38 @@ class Ready:
     normalisation: Normalisation
     recipe: Recipe
     machine: Machine
+    architecture: Architecture | None = None
 
 
 def make_recipe(given: Mapping[str, Any]) -> Recipe:
     """A recipe: the general defaults, overlaid by what suits the model, overlaid by what was given.
 
+    Where no model is given, it is the usual one for the data (see `usual_model`).
+
     Raises:
         UnknownName: no such model.
         RecipeError: a knob that does not exist, or a value outside its bounds.
     """
-    name = str(given.get("model", Recipe.model))
-    usual = dict(architecture_of(name).recipe)
+    name = model_of(given)
+    architecture = architecture_of(name)
+    for option in dataclasses.fields(architecture.options):
+        if is_file(name) and option.name in knobs():
+            raise RecipeError(
+                f"{name} has an option {option.name}, which is the name of a knob of the recipe.",
+                hint="Call the option otherwise.",
+            )
+    usual = dict(architecture.recipe)
     for choice, figures in TOGETHER.items():
         if choice in given and given[choice] != usual.get(choice, getattr(Recipe, choice)):
             usual = {knob: value for knob, value in usual.items() if knob not in figures}
     return from_dict({**usual, **given, "model": name})
+
+
+def model_of(given: Mapping[str, Any]) -> str:
+    """The model among given knobs, or the usual one for the data among them."""
+    if given.get("model") is not None:
+        return str(given["model"])
+    return usual_model(given.get("data"), **{name: given.get(name) for name in ("text_column", "label_column")})
 
 
 def read_options(model: str, given: Mapping[str, str]) -> dict[str, object]:
@@ -69,25 +88,49 @@ def read_options(model: str, given: Mapping[str, str]) -> dict[str, object]:
 
 
 def prepare(recipe: Recipe) -> Ready:
-    """Opens the data, builds the model with its first weights, and settles what the recipe leaves open."""
+    """Opens the data, builds the model with its first weights, and settles what the recipe leaves open.
+
+    The first weights are drawn; those that `init` names are taken over by `lab.weights.begin`.
+    """
     _refuse_what_cannot_learn(recipe)
-    opened = data_room.open_data(
-        recipe.data, validation=recipe.validation, seed=recipe.seed, image_size=recipe.image_size, broken=recipe.broken
-    )
+    check_kind(recipe)
+    opened = open_data(recipe)
     part = opened.splits.train
     architecture = architecture_of(recipe.model)
+    given = recipe.epochs
     recipe = recipe.settled(len(part), n_seen=architecture.n_seen, batch_size=architecture.batch_size)
     machine = Machine(recipe.device)
     torch.manual_seed(recipe.seed)
     model = build(recipe.model, part.shape, part.n_classes, recipe.model_options)
     initialise(model, recipe.initialisation)
-    normalisation = Normalisation.fit(recipe.normalise, part.images)
+    freeze(model, recipe.freeze, part.n_classes)
+    normalisation = _normalisation(recipe, part)
     if architecture.fit is not None:
         architecture.fit(model, _batches(part, normalisation, machine))
-    return Ready(opened, machine.prepare(model), normalisation, recipe, machine)
+    recipe = _without_steps(recipe, given, model)
+    return Ready(opened, machine.prepare(model), normalisation, recipe, machine, architecture)
 
 
-def _batches(part: Dataset, normalisation: Normalisation, machine: Machine) -> Iterator[tuple[Tensor, Tensor]]:
+def _without_steps(recipe: Recipe, given: int | None, model: nn.Module) -> Recipe:
+    """The recipe with no epochs where nothing of the network takes gradients; RecipeError where some were asked for."""
+    if any(parameter.requires_grad for parameter in model.parameters()):
+        return recipe
+    if given:
+        raise RecipeError(
+            f"{recipe.model} was asked to train for {given} epochs; it is found at once, and no step can move it.",
+            hint="Leave --epochs out.",
+        )
+    return dataclasses.replace(recipe, epochs=0)
+
+
+def _normalisation(recipe: Recipe, part: Examples) -> Normalisation:
+    """By the training images; word numbers stay as they are."""
+    if not isinstance(part, Dataset):
+        return Normalisation("none", (0.0,), (1.0,))
+    return Normalisation.fit(recipe.normalise, part.images)
+
+
+def _batches(part: Examples, normalisation: Normalisation, machine: Machine) -> Iterator[tuple[Tensor, Tensor]]:
     """All of a part in order: normalised inputs and labels, a thousand at a time."""
     feed = Feed(part, normalisation, machine.device)
     for index in torch.split(torch.arange(len(feed)), _FIT_BATCH):
@@ -96,9 +139,16 @@ def _batches(part: Dataset, normalisation: Normalisation, machine: Machine) -> I
 
 def _refuse_what_cannot_learn(recipe: Recipe) -> None:
     name = recipe.model_options.get("activation")
-    why = ACTIVATIONS[name].cannot_learn if isinstance(name, str) else ""
+    why = ACTIVATIONS[name].cannot_learn if isinstance(name, str) and name in ACTIVATIONS else ""
     if why:
         raise RecipeError(
             f"{recipe.model} was asked to learn with the activation {name}. {why}",
             hint="Use sigmoid, its smooth likeness, or relu; the step threshold serves forward passes only.",
+        )
+    asked = [f"--{knob}" for knob in ("init", "freeze") if getattr(recipe, knob)]
+    if asked and architecture_of(recipe.model).fit is not None:
+        raise RecipeError(
+            f"{recipe.model} was given {' and '.join(asked)}; it is found from the data in one go, not in steps from "
+            "first weights.",
+            hint="Leave them away.",
         )

@@ -12,10 +12,12 @@ import torch
 from torch import nn
 
 from convoscope import data as data_room
-from convoscope.data import Dataset, Opened
+from convoscope.data import Examples, Opened, TextPolicy, Texts
 from convoscope.errors import DataError, RunError, TrainingFailed
 from convoscope.lab.ready import Ready, prepare
 from convoscope.lab.trainee import Trainee
+from convoscope.lab.weights import begin, located
+from convoscope.models.pinned import card_of, files_of, title_of
 from convoscope.runs import store
 from convoscope.runs.answers import write_answers
 from convoscope.runs.control import Helm, clear_control
@@ -33,6 +35,8 @@ from convoscope.train.loop import Course, n_steps_per_epoch
 from convoscope.train.loop import train as train_loop
 from convoscope.train.metrics import Evaluation
 from convoscope.train.recipe import Recipe
+
+_MOST_WORDS = 64  # of a text whose graph is made without being asked for: unrolled over many words it takes minutes
 
 
 def train(
@@ -53,7 +57,8 @@ def train(
         StorageError: the disk refused; what was saved before is intact.
         TrainingFailed: NaN, or nothing learnt at all.
     """
-    ready = prepare(recipe)
+    ready = prepare(located(recipe, runs))
+    beginning = begin(ready)
     recipe = ready.recipe
     feed = Feed(
         ready.opened.splits.train,
@@ -69,14 +74,23 @@ def train(
         ready.machine.close()
         return
     cards = {
-        "provenance": provenance(ready.opened.fingerprint, recipe.seed, command),
+        "provenance": provenance(ready.opened.fingerprint, recipe.seed, command, init=beginning.card),
         "data": _data_card(ready),
         "plan": vars(plan),
     }
-    run = store.create(runs, f"{recipe.model}-{_stem(recipe.data)}", recipe, cards)
+    policy = ready.opened.policy
+    if isinstance(policy, TextPolicy):
+        cards["vocabulary"] = {"words": list(policy.vocabulary.words)}
+    assert ready.architecture is not None
+    if card := card_of(recipe.model, ready.architecture):
+        cards["model"] = card
+        cards["provenance"] = {**cards["provenance"], "model_files": card["files"]}
+    stem = f"{_stem(title_of(recipe.model))}-{_stem(recipe.data)}"
+    run = store.create(runs, stem, recipe, cards, files_of(ready.architecture))
     writer = Writer(run, recipe.keep)
     try:
-        finished = yield from _sitting(run, writer, ready, plan, None, should_stop, _data_findings(ready.opened))
+        findings = [*_data_findings(ready.opened), *beginning.findings]
+        finished = yield from _sitting(run, writer, ready, plan, None, should_stop, findings)
     finally:
         writer.close()
         ready.machine.close()
@@ -88,7 +102,8 @@ def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: F
     """Goes on with a run from its newest checkpoint; the finished run has the bits it would have had uninterrupted.
 
     What others wished of an earlier sitting (to pause, to stop) is taken back. The events end as those of `train`.
-    A run without a checkpoint that can be read starts over, and comes to the same end.
+    A run without a checkpoint that can be read starts over, and comes to the same end; only then is the file that its
+    first weights came from read again.
 
     Raises:
         RunError: no such run, it has finished or failed, another process trains it, or its cards cannot be read.
@@ -102,11 +117,15 @@ def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: F
     ready = prepare(recipe)
     if ready.opened.fingerprint != promised:
         raise DataError(
-            f"The images in {recipe.data} are not those the run {run.name} was started on: their fingerprint differs.",
-            hint="Bring the same images back, or train a new run.",
+            f"The {ready.opened.splits.train.kind} in {recipe.data} are not those the run {run.name} was started on: "
+            "their fingerprint differs.",
+            hint="Bring the same data back, or train a new run.",
         )
     if ready.machine.rank > 0:
-        _follow(ready, plan, run.latest_checkpoint()[0], should_stop)
+        checkpoint = run.latest_checkpoint()[0]
+        if checkpoint is None:
+            _begin_again(run, ready)
+        _follow(ready, plan, checkpoint, should_stop)
         ready.machine.close()
         return
     writer = Writer(run, recipe.keep)
@@ -117,13 +136,20 @@ def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: F
         findings = [Finding("checkpoint-damaged", "warning", message, instead, step) for message in passed_over]
         if checkpoint is None:
             told = {event.message for event in run.events() if isinstance(event, Finding)}
-            findings += [finding for finding in _data_findings(ready.opened) if finding.message not in told]
+            known = [*_data_findings(ready.opened), *_begin_again(run, ready)]
+            findings += [finding for finding in known if finding.message not in told]
         finished = yield from _sitting(run, writer, ready, plan, checkpoint, should_stop, findings)
     finally:
         writer.close()
         ready.machine.close()
     if finished:
         _keep_graph(run, ready, plan)
+
+
+def _begin_again(run: Run, ready: Ready) -> list[Finding]:
+    """Gives the network the first weights that the run was started with."""
+    init = run.card("provenance").get("init")
+    return begin(ready, promised=init.get("sha256") if isinstance(init, dict) else None).findings
 
 
 def refuse_what_has_ended(run: Run) -> None:
@@ -236,7 +262,10 @@ def _keep_graph(run: Run, ready: Ready, plan: Plan) -> None:
     """Exports the network's graph while no one waits; a network that cannot be exported has trained all the same."""
     from convoscope.lab.microscope import costs_of, graph_of  # it imports this module, to train a step again
 
-    part = ready.opened.splits.train
+    splits = ready.opened.splits
+    part = next(one for one in (splits.test, splits.validation, splits.train) if one is not None and len(one))
+    if isinstance(part, Texts) and part.lengths[0] > _MOST_WORDS:
+        return
     trainee = Trainee(
         run, ready.recipe, ready.model.eval(), part.class_names, ready.opened.policy, ready.normalisation,
         ready.machine, plan,
@@ -247,7 +276,7 @@ def _keep_graph(run: Run, ready: Ready, plan: Plan) -> None:
         costs_of(run, graph_of(trainee, x, target, "eval"), "eval")
 
 
-def _judge_final(ready: Ready, plan: Plan) -> tuple[Evaluation, Dataset] | None:
+def _judge_final(ready: Ready, plan: Plan) -> tuple[Evaluation, Examples] | None:
     """The final weights on the test part, else on the validation part, else not at all; on every process alike."""
     splits = ready.opened.splits
     if splits.test is not None and len(splits.test):
@@ -257,7 +286,7 @@ def _judge_final(ready: Ready, plan: Plan) -> tuple[Evaluation, Dataset] | None:
     return None
 
 
-def _judge(ready: Ready, plan: Plan, part: Dataset, split: str) -> Evaluation:
+def _judge(ready: Ready, plan: Plan, part: Examples, split: str) -> Evaluation:
     feed = Feed(part, ready.normalisation, ready.machine.device, channels_last=plan.memory_format == "channels-last")
     with workers(plan) as crew:
         return evaluate(
@@ -304,5 +333,6 @@ def _data_findings(opened: Opened) -> list[Finding]:
 
 def _stem(data: str) -> str:
     """The part of a run's name that stands for its data: letters, digits and dashes of the last part of a path."""
-    name = Path(data).resolve().name if Path(data).exists() else data
+    path = Path(data).expanduser().resolve()
+    name = path.stem if path.is_file() else path.name if path.exists() else data
     return "".join(c if c.isalnum() else "-" for c in name).strip("-").lower()[:40] or "data"

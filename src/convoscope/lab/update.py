@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from convoscope.errors import RunError, UnknownName
+from convoscope.errors import InputError, RunError, UnknownName
 from convoscope.lab.microscope import place
 from convoscope.lab.ready import Ready, prepare
 from convoscope.lab.sitting import loop
@@ -19,6 +19,7 @@ from convoscope.runs import store
 from convoscope.runs.store import Run
 from convoscope.train.checkpoint import MODEL, OPTIMISER, Checkpoint
 from convoscope.train.feed import Feed, augmentation_of
+from convoscope.train.freeze import set_learning
 from convoscope.train.gradient import BatchGradient, Plan, workers
 from convoscope.train.loop import n_steps_per_epoch, step_seed
 from convoscope.train.losses import add_penalties, penalised
@@ -52,8 +53,14 @@ class StepTaken:
         """A parameter before the step.
 
         Raises:
+            InputError: it is frozen, or no parameter.
             UnknownName: there is none of that name.
         """
+        if parameter not in self.gradient and MODEL + parameter in self.before.tensors:
+            raise InputError(
+                f"{parameter} does not learn in this run: no step changes it.",
+                hint=f"These do: {', '.join(self.gradient)}.",
+            )
         if parameter not in self.gradient:
             raise UnknownName(
                 f"There is no parameter called {parameter!r}.", hint=f"Known: {', '.join(self.gradient)}."
@@ -156,7 +163,7 @@ def _gradient(ready: Ready, plan: Plan, weights: Mapping[str, Tensor], step: int
     """The gradient of step `step` by parameter, before penalties and clipping, and the length that clipping saw."""
     recipe = ready.recipe
     ready.model.load_state_dict(dict(weights))
-    ready.model.train()
+    set_learning(ready.model)
     feed = Feed(
         ready.opened.splits.train, ready.normalisation, ready.machine.device,
         channels_last=plan.memory_format == "channels-last", augmentation=augmentation_of(recipe), seed=recipe.seed,
@@ -173,7 +180,7 @@ def _gradient(ready: Ready, plan: Plan, weights: Mapping[str, Tensor], step: int
         for name, p in ready.model.named_parameters()
         if p.grad is not None
     }
-    add_penalties(penalised(ready.model.parameters()), recipe.l1, recipe.l2)
+    add_penalties(penalised(p for p in ready.model.parameters() if p.requires_grad), recipe.l1, recipe.l2)
     length = torch.nn.utils.get_total_norm([p.grad for p in ready.model.parameters() if p.grad is not None])
     return raw, float(length)
 

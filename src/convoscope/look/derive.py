@@ -193,12 +193,29 @@ def _ruled(node: Node, rule: Callable[[], Expression]) -> tuple[Expression | Non
 
 def _without_gradient(see: See, name: str, written: str, seen: Seen) -> Why:
     if not any(seen.gradient(other) is not None for other in see.graph.nodes.names):
+        if _has_loss(seen):
+            note = (
+                "Nothing goes back from the loss of this network: what it says changes in jumps, and a jump has no "
+                "slope."
+            )
+            return Why(f"dloss/d {written}", None, None, note=note, seen=seen)
         raise InputError(
             "This pass has no gradients.", hint="Look with a target, so that there is a loss to go back from."
         )
     return Why(
         f"dloss/d {written}", None, None, note=f"The loss does not depend on {name}: it has no gradient.", seen=seen
     )
+
+
+def _has_loss(seen: Seen) -> bool:
+    """Whether the pass came as far as a loss."""
+    if not seen.graph.loss:
+        return False
+    try:
+        seen.value(seen.graph.loss)
+    except InputError:  # no target was given
+        return False
+    return True
 
 
 def _see(seen: Seen) -> See:

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import get_type_hints
 
 from torch import nn
 
 from convoscope.errors import ModelError, RecipeError
+from convoscope.models import described, yours
+from convoscope.models.pinned import Pinned
 from convoscope.models.registry import MODELS, Architecture, InputShape
 from convoscope.shape import kind_of
 
 
 def architecture_of(name: str) -> Architecture:
-    """The architecture called `name`; raises UnknownName with the near names."""
+    """The architecture called `name`: of the registry, else a Python file's (net.py:make) or a TOML file's (net.toml).
+
+    A Python file is executed: only a name that the user of this machine has given may come here, or a run's `Pinned`.
+
+    Raises:
+        UnknownName: there is none; near names are in the hint.
+        ModelError: a file that is not there, or has no network in it.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    if isinstance(name, Pinned):
+        return name.architecture()
+    if yours.is_python(name):
+        return yours.read_python(name)
+    if name.lower().endswith(described.SUFFIX):
+        return described.read_file(Path(name))
     return MODELS[name]
 
 

@@ -1,7 +1,8 @@
 """ResNet: blocks that learn what to add to their input, so that a hundred layers train as well as ten.
 
 He, Zhang, Ren, Sun: Deep residual learning for image recognition, CVPR 2016. The bottleneck has its stride in the 3x3
-convolution ("v1.5": Goyal et al. 2017, and torchvision), and the state dict has torchvision's names and shapes.
+convolution ("v1.5": Goyal et al. 2017, and torchvision), and the state dict has torchvision's names and shapes;
+resnet50_v1 has its stride in the first 1x1, as the paper's own.
 
     layer    output at 224x224    resnet18, resnet34            resnet50, resnet101, resnet152
     conv1       64 x 112 x 112    7x7, stride 2                 7x7, stride 2
@@ -17,6 +18,7 @@ convolution ("v1.5": Goyal et al. 2017, and torchvision), and the state dict has
     resnet18             2, 2,  2, 2                 11,689,512
     resnet34             3, 4,  6, 3                 21,797,672
     resnet50             3, 4,  6, 3                 25,557,032
+    resnet50_v1          3, 4,  6, 3                 25,557,032
     resnet101            3, 4, 23, 3                 44,549,160
     resnet152            3, 8, 36, 3                 60,192,808
 
@@ -31,31 +33,26 @@ little better and hides all residual branches from the first passes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from torch import Tensor, nn
 
-from convoscope.errors import ModelError, RecipeError
-from convoscope.models.registry import MODELS, Architecture, Shape
+from convoscope.models.registry import MODELS, Architecture, Figure, Shape
+from convoscope.models.stem import Stem, choose_stem, stem_option
 
 _WIDTHS = (64, 128, 256, 512)
-_SMALLEST_SIDES = {"imagenet": 32, "cifar": 8}  # five and three halvings, each with something to halve
-_LARGEST_CIFAR_SIDE = 63
+_STEMS = {
+    "imagenet": Stem("7x7, stride 2, then a pool", 32, "halves its maps 5 times"),
+    "cifar": Stem("3x3, stride 1", 8, "halves its maps 3 times"),
+}
 
 
 @dataclass(frozen=True)
 class ResNetOptions:
     """What can be chosen of a ResNet."""
 
-    stem: str = field(
-        default="auto",
-        metadata={
-            "help": "how it begins: imagenet (7x7, stride 2, then a pool), cifar (3x3, stride 1), or auto: cifar where "
-            "the image has a side below 64 pixels",
-            "choices": ("auto", *_SMALLEST_SIDES),
-        },
-    )
+    stem: str = stem_option(_STEMS)
 
 
 class BasicBlock(nn.Module):
@@ -98,13 +95,15 @@ class Bottleneck(nn.Module):
     """
 
     widening = 4
+    strided = 2  # which of the three convolutions has the stride
 
     def __init__(self, n_inputs: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(n_inputs, width, 1, bias=False)
+        strides = [stride if number == self.strided else 1 for number in (1, 2)]
+        self.conv1 = nn.Conv2d(n_inputs, width, 1, strides[0], bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu1 = nn.ReLU()
-        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, strides[1], padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.relu2 = nn.ReLU()
         self.conv3 = nn.Conv2d(width, width * self.widening, 1, bias=False)
@@ -122,21 +121,75 @@ class Bottleneck(nn.Module):
         return y
 
 
+class FirstStrideBottleneck(Bottleneck):
+    """The paper's own bottleneck, with the stride in the first 1x1: three of four positions of its input go unseen."""
+
+    strided = 1
+
+
 @dataclass(frozen=True)
 class Variant:
-    """One of the five: its name, its kind of block, and how many of them layer1 to layer4 have."""
+    """One of the six.
+
+    Attributes:
+        name: Its name.
+        block: Its kind of block.
+        depths: How many of them layer1 to layer4 have.
+        published: Its figures.
+    """
 
     name: str
     block: type[BasicBlock | Bottleneck]
     depths: tuple[int, int, int, int]
+    published: tuple[Figure, ...]
 
 
+def _figures(paper: float, table: str, torchvision: float | None = None) -> tuple[Figure, ...]:
+    """The paper's accuracy by ten crops, and that of torchvision's first weights by one, which took its recipe."""
+    found = [Figure("ImageNet, ten crops", paper, f"He et al. 2016, {table}")]
+    if torchvision is not None:
+        found.append(Figure("ImageNet, one crop", torchvision, "torchvision, weights IMAGENET1K_V1"))
+    return tuple(found)
+
+
+_NEWER = "torchvision, weights IMAGENET1K_V2: 600 epochs and a newer recipe"
 VARIANTS = (
-    Variant("resnet18", BasicBlock, (2, 2, 2, 2)),
-    Variant("resnet34", BasicBlock, (3, 4, 6, 3)),
-    Variant("resnet50", Bottleneck, (3, 4, 6, 3)),
-    Variant("resnet101", Bottleneck, (3, 4, 23, 3)),
-    Variant("resnet152", Bottleneck, (3, 8, 36, 3)),
+    Variant("resnet18", BasicBlock, (2, 2, 2, 2), _figures(0.7212, "Table 2 (skips of option A)", 0.69758)),
+    Variant("resnet34", BasicBlock, (3, 4, 6, 3), _figures(0.7548, "Table 3 (option B)", 0.73314)),
+    Variant(
+        "resnet50_v1",
+        FirstStrideBottleneck,
+        (3, 4, 6, 3),
+        (*_figures(0.7715, "Table 3"), Figure("ImageNet, one crop", 0.753, "the authors' weights, published 2016")),
+    ),
+    Variant(
+        "resnet50",
+        Bottleneck,
+        (3, 4, 6, 3),
+        (
+            Figure("ImageNet, one crop", 0.764, "Goyal et al. 2017, Table 1 (batch size 256)"),
+            Figure("ImageNet, one crop", 0.7613, "torchvision, weights IMAGENET1K_V1"),
+            Figure("ImageNet, one crop", 0.80858, _NEWER),
+        ),
+    ),
+    Variant(
+        "resnet101",
+        Bottleneck,
+        (3, 4, 23, 3),
+        (
+            *_figures(0.7825, "Table 3 (stride in the first 1x1)", 0.77374),
+            Figure("ImageNet, one crop", 0.81886, _NEWER),
+        ),
+    ),
+    Variant(
+        "resnet152",
+        Bottleneck,
+        (3, 8, 36, 3),
+        (
+            *_figures(0.7857, "Table 3 (stride in the first 1x1)", 0.78312),
+            Figure("ImageNet, one crop", 0.82284, _NEWER),
+        ),
+    ),
 )
 
 
@@ -147,8 +200,7 @@ def resnet(variant: Variant, shape: Shape, n_classes: int, options: ResNetOption
         ModelError: an image smaller than 8 pixels a side, or than 32 with the stem "imagenet".
         RecipeError: a stem that there is not.
     """
-    C, H, W = shape
-    layers = _stem(variant.name, C, min(H, W), options.stem)
+    layers = _stem(shape[0], choose_stem(variant.name, options.stem, shape, _STEMS))
     n_inputs = _WIDTHS[0]
     for number, (width, depth) in enumerate(zip(_WIDTHS, variant.depths, strict=True), start=1):
         blocks = []
@@ -166,32 +218,17 @@ def resnet(variant: Variant, shape: Shape, n_classes: int, options: ResNetOption
     return model
 
 
-def _stem(name: str, C: int, side: int, asked: str) -> OrderedDict[str, nn.Module]:
-    """The layers before the first block, for images whose shorter side has `side` pixels."""
-    stem = asked if asked != "auto" else "cifar" if side <= _LARGEST_CIFAR_SIDE else "imagenet"
-    if stem not in _SMALLEST_SIDES:
-        raise RecipeError(
-            f"The option stem of {name} was given {asked!r}; it is one of auto, {', '.join(_SMALLEST_SIDES)}.",
-            hint=f"See: convoscope models {name}",
-        )
-    smallest = _SMALLEST_SIDES[stem]
-    if side < smallest:
-        other = " or --stem cifar" if stem == "imagenet" and side >= _SMALLEST_SIDES["cifar"] else ""
-        raise ModelError(
-            f"{name} cannot take images with a side of {side} pixels: with the {stem} stem it halves its maps "
-            f"{smallest.bit_length() - 1} times, which needs at least {smallest} x {smallest}.",
-            hint=f"Use larger images (--image-size {smallest} or more){other}, or --model mlp or linear.",
-        )
-    small = stem == "cifar"
-    first = nn.Conv2d(C, _WIDTHS[0], 3, padding=1, bias=False) if small else _wide_convolution(C)
+def _stem(C: int, stem: str) -> OrderedDict[str, nn.Module]:
+    """The layers before the first block."""
+    first = (
+        nn.Conv2d(C, _WIDTHS[0], 3, padding=1, bias=False)
+        if stem == "cifar"
+        else nn.Conv2d(C, _WIDTHS[0], 7, stride=2, padding=3, bias=False)
+    )
     layers = OrderedDict[str, nn.Module](conv1=first, bn1=nn.BatchNorm2d(_WIDTHS[0]), relu=nn.ReLU())
-    if not small:
+    if stem == "imagenet":
         layers["maxpool"] = nn.MaxPool2d(3, stride=2, padding=1)
     return layers
-
-
-def _wide_convolution(C: int) -> nn.Conv2d:
-    return nn.Conv2d(C, _WIDTHS[0], 7, stride=2, padding=3, bias=False)
 
 
 def _projection(n_inputs: int, n_outputs: int, stride: int) -> nn.Sequential | None:
@@ -209,7 +246,8 @@ for _variant in VARIANTS:
             options=ResNetOptions,
             summary=(
                 f"{sum(_variant.depths)} residual blocks of {2 if _variant.block is BasicBlock else 3} convolutions, "
-                "each added to its own input."
+                "each added to its own input"
+                f"{', the stride in the first 1x1' if _variant.block is FirstStrideBottleneck else ''}."
             ),
             taught="A layer that only adds to its input can be left out at no cost, so depth never has to hurt.",
             year=2016,
@@ -224,5 +262,7 @@ for _variant in VARIANTS:
                 "label_smoothing": 0.1,
             },
             n_seen=900_000,
+            native=((3, 224, 224), 1000),
+            published=_variant.published,
         ),
     )

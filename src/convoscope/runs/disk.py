@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,14 @@ def write_whole(path: Path, content: bytes, what: str) -> None:
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
+
+
+def write_all(folder: Path, files: Mapping[str, bytes], what: str) -> None:
+    """Writes files below a folder, each by its path from there; the folders they need are made."""
+    for name, content in files.items():
+        with storing(what, folder / name):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / name, content, what)
 
 
 def sync_folder(folder: Path) -> None:

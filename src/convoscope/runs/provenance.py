@@ -7,7 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -20,8 +20,17 @@ from convoscope.version import __version__
 _PACKAGES = ("torch", "numpy", "accelerate", "pillow", "safetensors")
 
 
-def provenance(data_fingerprint: str, seed: int, command: Iterable[str]) -> dict[str, Any]:
-    """The record that is kept with a run; nothing in it says who the user is."""
+def provenance(
+    data_fingerprint: str, seed: int, command: Iterable[str], *, init: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The record that is kept with a run; nothing in it says who the user is.
+
+    Args:
+        data_fingerprint: Of the images, labels and class names.
+        seed: The recipe's.
+        command: What was typed.
+        init: Path and SHA-256 of the file that the first weights were taken from; None where they were drawn.
+    """
     return {
         "started": now(),
         "convoscope": __version__,
@@ -33,6 +42,7 @@ def provenance(data_fingerprint: str, seed: int, command: Iterable[str]) -> dict
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "seed": seed,
         "data_fingerprint": data_fingerprint,
+        **({"init": dict(init)} if init else {}),
         "git": _git(),
         "command": list(command),
     }

@@ -23,109 +23,26 @@ from numpy.typing import NDArray
 
 from convoscope.runs import figures
 from convoscope.runs.disk import storing, write_whole
+from convoscope.runs.phrases import OF_TEXTS, PHRASES, Phrase
+from convoscope.runs.voters import Voted, heat
 
 MAX_CARDS = 48  # hardest images on the page
 MAX_SMALL, MAX_SIDE = 64, 256  # pixels: larger than the first is embedded as JPEG, larger than the second is shrunk too
-Phrase = tuple[str, str]  # English, Simplified Chinese
-
-# Every sentence of the page. `{...}` are filled in; both languages name the same ones.
-# fmt: off
-PHRASES: dict[str, Phrase] = {
-    "split_test": ("test", "测试"),
-    "split_validation": ("validation", "验证"),
-    "right_of": ("of {n} {split} images are right", "的{split}图像判断正确，共 {n} 张"),
-    "wrong": ("{n} wrong", "错 {n} 张"),
-    "mean_loss": ("mean loss {loss}", "平均损失 {loss}"),
-    "interval": ("95 % interval {low} to {high}", "95 % 置信区间 {low} 至 {high}"),
-    "majority": ("always the most frequent class: {share}", "总猜最常见的类别：{share}"),
-    "interval_help": ("Other images would give another accuracy p; the 95 % Wilson interval says how far it may lie.",
-                      "换一批图像，准确率 p 会略有不同；95 % Wilson 区间给出可能的范围。"),
-    "curves": ("Curves", "训练曲线"),
-    "curves_help": ("Each step takes one batch and moves every weight w against the gradient of the loss L.",
-                    "每一步取一批图像，让每个权重 w 沿损失 L 的梯度反方向移动。"),
-    "loss": ("loss", "损失"),
-    "accuracy": ("accuracy", "准确率"),
-    "learning_rate": ("learning rate η", "学习率 η"),
-    "by_step": ("by step", "按训练步"),
-    "axis_from": ("axis from {floor}", "纵轴起于 {floor}"),
-    "each_step": ("each step", "每一步"),
-    "mean_of_steps": ("mean of {window} steps", "相邻 {window} 步的平均"),
-    "train_epoch": ("train, whole epoch", "训练集，整轮"),
-    "validation_epoch": ("validation, after the epoch", "验证集，每轮之后"),
-    "not_a_number": ("not a number", "非有限数值"),
-    "no_curves": ("No step was recorded.", "没有记录任何训练步。"),
-    "curve_alt": ("{what} by step", "{what}随训练步的变化"),
-    "confusion": ("Confusion", "混淆矩阵"),
-    "confusion_help": ("Row: the truth. Column: what the network said. Colour: the share of the row.",
-                       "行是真实类别，列是网络的回答。颜色为占该行的比例。"),
-    "confusion_alt": ("Confusion matrix of {n} classes; the table beside it lists the largest errors",
-                      "{n} 个类别的混淆矩阵；最大的错误列于旁边的表中"),
-    "pooled": ("Axes count classes. Each dot covers {n} × {n} of them and shows the largest share.",
-               "坐标为类别编号。每个点代表 {n} × {n} 个类别，显示其中最大的比例。"),
-    "numbered": ("Axes count classes, as the table of classes does.", "坐标为类别编号，与类别表一致。"),
-    "right_scale": ("right", "正确"),
-    "errors_scale": ("errors", "错误"),
-    "pairs": ("Most confused", "最易混淆"),
-    "no_pairs": ("Not one error.", "没有任何错误。"),
-    "truth": ("truth", "真实"),
-    "predicted": ("predicted", "预测"),
-    "images": ("images", "张数"),
-    "share": ("share of truth", "占真实类别"),
-    "classes": ("Classes", "各类别"),
-    "classes_help": ("Precision: of those called k, how many are k. Recall: of the true k, how many are called k.",
-                     "精确率：被判为 k 的图像中确为 k 的比例。召回率：真实为 k 的图像中被判为 k 的比例。"),
-    "lowest_first": ("Lowest F1 first.", "按 F1 从低到高排列。"),
-    "number": ("number", "编号"),
-    "class": ("class", "类别"),
-    "precision": ("precision", "精确率"),
-    "recall": ("recall", "召回率"),
-    "f1": ("F1", "F1 值"),
-    "hardest": ("Hardest images", "最难的图像"),
-    "hardest_help": ("The {split} images of largest loss; cross-entropy with truth k is below. Wrong labels show here.",
-                     "损失最大的{split}图像；下式为真实类别 k 的交叉熵。错误的标注会在此显露。"),
-    "no_hardest": ("There are no images to show.", "没有可显示的图像。"),
-    "more_images": ("{n} more are in the run, not on this page.", "另有 {n} 张在训练记录中，未列于此页。"),
-    "hard_alt": ("{name}: truth {truth}, predicted {predicted}", "{name}：真实 {truth}，预测 {predicted}"),
-    "filters": ("First layer", "第一层"),
-    "filters_help": ("The weights w that {name} lays over the image x.", "{name} 覆在图像 x 上的权重 w。"),
-    "filters_signs": ("Purple is negative, green positive.", "紫色为负，绿色为正。"),
-    "filters_rgb": ("Red, green and blue weights as one colour; grey is 0.", "红绿蓝权重合为一色；灰色为 0。"),
-    "filters_tiles": ("One tile a channel, in reading order.", "每小块为一个通道，按阅读顺序排列。"),
-    "shown_of": ("{shown} of {n} filters and {channels} of {C} channels are shown.",
-                 "显示 {n} 个滤波器中的 {shown} 个、{C} 个通道中的 {channels} 个。"),
-    "filter_alt": ("filter {n}", "滤波器 {n}"),
-    "findings": ("Findings", "发现"),
-    "findings_help": ("What the program noticed, and what to try.", "程序注意到的情况，以及可以尝试的做法。"),
-    "no_findings": ("Nothing suspicious was noticed.", "没有发现可疑之处。"),
-    "recipe": ("Recipe", "训练配方"),
-    "recipe_help": ("Every knob of this run, named as on the command line.", "此次训练的每个选项，名称与命令行一致。"),
-    "provenance": ("Provenance", "来历"),
-    "provenance_help": ("What it takes to get the same run again.", "再次得到同样结果所需的信息。"),
-    "footer": ("Made by Convoscope. Every number is the model's own. The figures lie beside this page as PNG files.",
-               "由 Convoscope 生成。每个数字都出自模型本身。图以 PNG 文件存于本页旁边。"),
-    "fact_model": ("model", "模型"),
-    "fact_data": ("data", "数据"),
-    "fact_parameters": ("parameters", "参数量"),
-    "fact_training_time": ("training time", "训练用时"),
-    "fact_training_images": ("training images", "训练图像"),
-    "fact_epochs": ("epochs", "轮数"),
-    "fact_steps": ("steps", "步数"),
-}
-# fmt: on
 _RATES = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True, eq=False)
 class HardImage:
-    """One image the network found hard."""
+    """One image or text the network found hard."""
 
-    image: NDArray[np.uint8]  # (C, H, W)
+    image: NDArray[np.uint8]  # (C, H, W); of a text nothing: (0, 0, 0)
     name: str  # such as "test 45" or a file path
     truth: int
     predicted: int
     probability: float  # of the predicted class, 0-1
     truth_probability: float  # of the true class, 0-1
     loss: float
+    text: str = ""  # its beginning
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +68,8 @@ class ReportFacts:
     filters: NDArray[np.float32] | None  # (D, C, kh, kw), where the first layer is a convolution
     filters_name: str
     findings: list[dict[str, Any]]  # name, message, hint
+    of_texts: bool = False  # whether it learnt from texts
+    voters: tuple[Voted, ...] = ()  # who voted on the hardest images, where the network is its training images
 
 
 def write(folder: Path, facts: ReportFacts) -> Path:
@@ -162,8 +81,9 @@ def write(folder: Path, facts: ReportFacts) -> Path:
     files = {
         "curves.png": figures.curves(facts),
         "confusion.png": figures.confusion(facts.confusion, facts.class_names, figures.LIGHT, words=True),
-        "hardest.png": figures.hardest(facts.hardest, facts.class_names),
     }
+    if not facts.of_texts:
+        files["hardest.png"] = figures.hardest(facts.hardest, facts.class_names)
     if facts.filters is not None:
         files["filters.png"] = figures.filters(facts.filters, facts.filters_name)
     files["index.html"] = page(facts).encode("utf-8", "replace")  # a file name may hold bytes that are no text
@@ -176,22 +96,24 @@ def write(folder: Path, facts: ReportFacts) -> Path:
 
 def page(facts: ReportFacts) -> str:
     """Returns the page as one HTML document."""
-    plain = {f"say_{key}": say(key) for key, (english, _) in PHRASES.items() if "{" not in english}
-    parts = _headline(facts) | _curves(facts) | _confusion(facts) | _hardest(facts) | _filters(facts)
+    texts = facts.of_texts
+    plain = {f"say_{key}": say(key, texts=texts) for key, (english, _) in PHRASES.items() if "{" not in english}
+    parts = _headline(facts) | _curves(facts) | _confusion(facts) | _hardest(facts) | _filters(facts) | _voters(facts)
     tables = {"classes": _classes(facts), "recipe": _knobs(facts.recipe), "provenance": _knobs(facts.provenance)}
     template = resources.files("convoscope.runs").joinpath("report.html").read_text(encoding="utf-8")
     return Template(template).substitute(plain, findings=_findings(facts.findings), **parts, **tables)
 
 
-def say(key: str, **values: str | Phrase) -> str:
+def say(key: str, *, texts: bool = False, **values: str | Phrase) -> str:
     """Returns a phrase in both languages, escaped; the page's style shows one. A value may itself be a phrase."""
-    english, chinese = _phrase(key, **values)
+    english, chinese = _phrase(key, texts=texts, **values)
     return f'<span lang="en">{_escape(english)}</span><span lang="zh-Hans">{_escape(chinese)}</span>'
 
 
-def _phrase(key: str, **values: str | Phrase) -> Phrase:
+def _phrase(key: str, *, texts: bool = False, **values: str | Phrase) -> Phrase:
+    said = OF_TEXTS[key] if texts and key in OF_TEXTS else PHRASES[key]
     english, chinese = ({name: v if isinstance(v, str) else v[i] for name, v in values.items()} for i in (0, 1))
-    return PHRASES[key][0].format(**english), PHRASES[key][1].format(**chinese)
+    return said[0].format(**english), said[1].format(**chinese)
 
 
 def _headline(facts: ReportFacts) -> dict[str, str]:
@@ -204,7 +126,7 @@ def _headline(facts: ReportFacts) -> dict[str, str]:
     return {
         "title": _escape(facts.title),
         "accuracy_value": _percent(facts.accuracy),
-        "right_of": say("right_of", n=n, split=split),
+        "right_of": say("right_of", texts=facts.of_texts, n=n, split=split),
         "wrong": say("wrong", n=f"{int(facts.confusion.sum() - facts.confusion.trace()):,}"),
         "mean_loss": say("mean_loss", loss=_number(facts.loss)),
         "interval": say("interval", low=_percent(low), high=_percent(high)),
@@ -214,7 +136,7 @@ def _headline(facts: ReportFacts) -> dict[str, str]:
             f"<div><dt>{say(key) if key in PHRASES else _escape(name)}</dt><dd>{_escape(value)}</dd></div>"
             for (name, value), key in zip(facts.summary.items(), keys, strict=True)
         ),
-        "hardest_help": say("hardest_help", split=split),
+        "hardest_help": say("hardest_help", texts=facts.of_texts, split=split),
     }
 
 
@@ -258,7 +180,7 @@ def _confusion(facts: ReportFacts) -> dict[str, str]:
     worst = [divmod(int(at), K) for at in np.argsort(-errors, axis=None, kind="stable")[:12]]
     cells = ((i, j, f"{errors[i, j]:,}", _percent(shares[i, j])) for i, j in worst if errors[i, j])
     rows = [[_escape(names[i]), _escape(names[j]), *numbers] for i, j, *numbers in cells]
-    pairs = _table(("truth", "predicted", "images", "share"), rows)
+    pairs = _table(("truth", "predicted", _counted(facts), "share"), rows)
     pairs = pairs if rows else f'<p class="quiet">{say("no_pairs")}</p>'
     return {"confusion": body, "largest_error": _percent(figures.largest_error_share(counts)), "pairs": pairs}
 
@@ -278,6 +200,10 @@ def _confusion_table(counts: NDArray[np.int64], names: tuple[str, ...]) -> str:
     return f'<div class="scroll"><table class="matrix{wide}"><thead><tr>{corner}{head}</tr></thead>{body}</table></div>'
 
 
+def _counted(facts: ReportFacts) -> str:
+    return "texts" if facts.of_texts else "images"
+
+
 def _classes(facts: ReportFacts) -> str:
     """Each class with its figures; many classes stand with the lowest F1 first."""
     order, note = list(range(len(facts.per_class))), ""
@@ -290,17 +216,19 @@ def _classes(facts: ReportFacts) -> str:
         rates = [(row[key] if isfinite(row[key]) else 0, _percent(row[key])) for key in _RATES]
         bars = [f'<i style="--t:{rate:.4f}"></i>{text}' for rate, text in rates]
         rows.append([_escape(row["name"]), str(k), f"{row['n']:,}", *bars])
-    return note + f'<div class="scroll tall">{_table(("class", "number", "images", *_RATES), rows)}</div>'
+    return note + f'<div class="scroll tall">{_table(("class", "number", _counted(facts), *_RATES), rows)}</div>'
 
 
 def _hardest(facts: ReportFacts) -> dict[str, str]:
-    """One card an image: pixels, truth and prediction with their probabilities."""
+    """One card an image or text: what it is, truth and prediction with their probabilities."""
     cards = ""
     for hard in facts.hardest[:MAX_CARDS]:
         truth, predicted = (facts.class_names[k] for k in (hard.truth, hard.predicted))
-        kind = "png" if max(hard.image.shape) <= MAX_SMALL else "jpeg"
-        pixels = _encode(figures.to_rgb(hard.image), kind)
-        image = _img(kind, pixels, _phrase("hard_alt", name=hard.name, truth=truth, predicted=predicted))
+        shown = f"<blockquote>{_escape(hard.text)}</blockquote>"
+        if hard.image.size:
+            kind = "png" if max(hard.image.shape) <= MAX_SMALL else "jpeg"
+            pixels = _encode(figures.to_rgb(hard.image), kind)
+            shown = _img(kind, pixels, _phrase("hard_alt", name=hard.name, truth=truth, predicted=predicted))
         lines = (("truth", truth, hard.truth_probability), ("predicted", predicted, hard.probability))
         bars = "".join(
             f'<div class="{key}"><dt>{say(key)} <b>{_escape(name)}</b></dt>'
@@ -308,10 +236,38 @@ def _hardest(facts: ReportFacts) -> dict[str, str]:
             for key, name, p in lines
         )
         foot = f"<small>{_escape(hard.name)}</small><small>{say('loss')} {_number(hard.loss)}</small>"
-        cards += f"<figure>{image}<figcaption><dl>{bars}</dl>{foot}</figcaption></figure>"
+        cards += f"<figure>{shown}<figcaption><dl>{bars}</dl>{foot}</figcaption></figure>"
     more = len(facts.hardest) - MAX_CARDS
-    note = say("more_images", n=str(more)) if more > 0 else say("no_hardest") if not facts.hardest else ""
-    return {"hardest": f'<div class="cards">{cards}</div><p class="quiet">{note}</p>'}
+    of = facts.of_texts
+    note = say("more_images", texts=of, n=str(more)) if more > 0 else ""
+    note = note or (say("no_hardest", texts=of) if not facts.hardest else "")
+    return {"hardest": f'<div class="cards{" texts" if of else ""}">{cards}</div><p class="quiet">{note}</p>'}
+
+
+def _voters(facts: ReportFacts) -> dict[str, str]:
+    """A row an image: itself, the neighbours that voted, and where it differs from the nearest; hidden for others."""
+    rows = ""
+    for one in facts.voters:
+        truth, predicted = (_escape(facts.class_names[k]) for k in (one.truth, one.predicted))
+        tiles = _tile(
+            figures.to_rgb(one.image), _escape(one.name), f"{truth} → <b>{predicted}</b>", (one.name, one.name)
+        )
+        for near in one.neighbours:
+            k, distance = facts.class_names[near.label], f"{near.distance:.5g}"
+            name = f"train {near.index}"
+            said = _phrase("voters_alt", name=name, k=k, distance=distance)
+            tiles += _tile(figures.to_rgb(near.image), f"<b>{_escape(k)}</b>", distance, said)
+        tiles += _tile(heat(one.difference), say("difference"), "", _phrase("difference_alt"))
+        keys = ("outside_half", "largest_tenth", "brightness", "paper")
+        notes = [say(key, share=_percent(share)) for key in keys if (share := one.parts[key]) is not None]
+        rows += f'<div class="filters voters">{tiles}</div><p class="quiet">{" ".join(notes)}</p>'
+    return {"voters": rows, "no_voters": "" if rows else "hidden"}
+
+
+def _tile(pixels: NDArray[np.uint8], first: str, second: str, alt: Phrase) -> str:
+    """A picture (H, W, 3) with two lines of finished words."""
+    kind = "png" if max(pixels.shape) <= MAX_SMALL else "jpeg"
+    return f"<figure>{_img(kind, _encode(pixels, kind), alt)}<figcaption>{first}<br>{second}</figcaption></figure>"
 
 
 def _filters(facts: ReportFacts) -> dict[str, str]:

@@ -8,6 +8,8 @@ events.jsonl        what happened, one event a line
 checkpoints/        step-00000128.safetensors: weights, optimiser state, averages, and where the run stood
 weights.safetensors the final weights
 evaluation.json     the final figures
+model.json          where a model of the user's own came from: its file, and the digests of what it is made from
+model/              copies of these: code to be read and never executed, a description (TOML) to be opened
 answers.safetensors what the final weights said of each image that they were judged on
 report/             index.html and its figures
 graph/              eval.json, train.json: the network's graph in that mode, as saved by `graph.save`
@@ -32,8 +34,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from convoscope.errors import ConvoscopeError, RunError, StorageError
+from convoscope.models.pinned import COPIES, pin
 from convoscope.runs import lock
-from convoscope.runs.disk import read_json, storing, sync_folder, write_json, write_whole
+from convoscope.runs.disk import read_json, storing, sync_folder, write_all, write_json, write_whole
 from convoscope.runs.log import Log, history, read_log
 from convoscope.train.checkpoint import MODEL, Checkpoint
 from convoscope.train.events import Event, Finding, Finished, Saved, Thinned, Trained
@@ -41,6 +44,7 @@ from convoscope.train.gradient import Plan
 from convoscope.train.recipe import Recipe, from_dict
 
 SCHEMA = 1
+_NONE: Mapping[str, bytes] = {}
 _LOCK = "writer.lock"
 _RESTORE = "Restore the file from a copy, or train again."
 _CHECKPOINT = re.compile(r"step-(\d{8,})\.safetensors$")
@@ -89,7 +93,8 @@ class Run:
                 hint="Update with: pip install --upgrade convoscope",
             )
         try:
-            return self._where_the_images_are(from_dict(card["recipe"]))
+            recipe = self._where_the_images_are(from_dict(card["recipe"]))
+            return replace(recipe, model=pin(recipe.model, self.folder))
         except (ConvoscopeError, TypeError) as error:
             said = error.message if isinstance(error, ConvoscopeError) else f"{error}."
             raise RunError(f"The recipe of the run {self.name} cannot be used: {said}", hint=_RESTORE) from None
@@ -105,7 +110,7 @@ class Run:
         return replace(recipe, data=path)
 
     def card(self, name: str, *needed: str) -> dict[str, Any]:
-        """One of the run's JSON documents: "provenance", "data", "plan" or "evaluation".
+        """One of the run's JSON documents: "provenance", "data", "plan", "model" or "evaluation".
 
         Raises:
             RunError: it is missing, cannot be read, or lacks a key of `needed`.
@@ -253,7 +258,7 @@ class Writer:
 
     def write_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Writes the final weights."""
-        content = save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
+        content = save(_apart(weights))
         write_whole(self.run.weights_path, content, "The weights")
 
     def write_evaluation(self, summary: dict[str, Any]) -> None:
@@ -268,10 +273,7 @@ class Writer:
     def _save(self, checkpoint: Checkpoint) -> Iterator[Event]:
         name = checkpoint_name(checkpoint.step)
         card = json.dumps({"schema": SCHEMA, "reason": checkpoint.reason, "progress": dict(checkpoint.progress)})
-        content = save(
-            {key: value.detach().cpu().contiguous() for key, value in checkpoint.tensors.items()},
-            metadata={"convoscope": card},
-        )
+        content = save(_apart(checkpoint.tensors), metadata={"convoscope": card})
         write_whole(self.run.folder / "checkpoints" / name, content, f"The checkpoint of step {checkpoint.step}")
         self._reasons[checkpoint.step] = checkpoint.reason
         yield Saved(
@@ -298,13 +300,27 @@ class Writer:
             yield Thinned(step, f"checkpoints/{path.name}", why)
 
 
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as they are written: of two names for the same numbers each has its own."""
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, value in tensors.items():
+        whole = value.detach().cpu().contiguous()
+        place = whole.untyped_storage().data_ptr()
+        found[name] = whole.clone() if place in seen else whole
+        seen.add(place)
+    return found
+
+
 def checkpoint_name(step: int) -> str:
     """The file name of the checkpoint after `step` updates."""
     return f"step-{step:08d}.safetensors"
 
 
-def create(root: Path, stem: str, recipe: Recipe, cards: Mapping[str, Mapping[str, Any]]) -> Run:
-    """Makes the folder `root/stem-N` with the first free N, and writes the recipe and the cards into it.
+def create(
+    root: Path, stem: str, recipe: Recipe, cards: Mapping[str, Mapping[str, Any]], sources: Mapping[str, bytes] = _NONE
+) -> Run:
+    """Makes the folder `root/stem-N` with the first free N; writes into it the recipe, the cards and the sources.
 
     Raises:
         StorageError: the folder cannot be made or written.
@@ -327,6 +343,7 @@ def create(root: Path, stem: str, recipe: Recipe, cards: Mapping[str, Mapping[st
             sync_folder(root)
         for name, card in cards.items():
             write_json(folder / f"{name}.json", card, f"{name}.json")
+        write_all(folder / COPIES, sources, "The copy of the model")
         write_json(folder / "recipe.json", {"schema": SCHEMA, "recipe": recipe.to_dict()}, "The recipe")
     except StorageError:
         shutil.rmtree(folder, ignore_errors=True)  # there is no run yet

@@ -9,18 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from convoscope.data.dataset import Dataset
+from convoscope.data.dataset import Dataset, Examples
+from convoscope.data.normalise import Normalisation
+from convoscope.data.text import Texts
+from convoscope.models.knn import neighbours_of
 from convoscope.runs.report import HardImage, ReportFacts, write
 from convoscope.runs.store import Run
+from convoscope.runs.voters import Voted, voted
 from convoscope.train.events import EpochEnded, Event, Finding, Started, Step
 from convoscope.train.metrics import Evaluation, wilson_interval
 
 _N_HARDEST = 24
+_N_VOTED = 6
+_MOST_CHARACTERS = 1200  # of a text that is shown among the hardest
 _MOST_TEMPLATES = 64  # rows of a fully connected first layer that are shown as images
 
 
-def hardest(evaluation: Evaluation, part: Dataset, n: int) -> list[dict[str, Any]]:
-    """The `n` images of greatest loss as JSON: where they are, the truth, what was said, and how surely."""
+def hardest(evaluation: Evaluation, part: Examples, n: int) -> list[dict[str, Any]]:
+    """The `n` images or texts of greatest loss as JSON: where they are, the truth, what was said, and how surely."""
     names = evaluation.class_names
     return [
         {
@@ -29,12 +35,13 @@ def hardest(evaluation: Evaluation, part: Dataset, n: int) -> list[dict[str, Any
             "predicted": names[int(evaluation.predicted[i])],
             "probability": float(evaluation.probabilities[i].max()),
             "loss": float(evaluation.losses[i]),
+            **({"text": _beginning(part.originals[int(i)])} if isinstance(part, Texts) else {}),
         }
         for i in evaluation.hardest(n)
     ]
 
 
-def write_report(run: Run, evaluation: Evaluation, part: Dataset, model: nn.Module) -> Path:
+def write_report(run: Run, evaluation: Evaluation, part: Examples, model: nn.Module) -> Path:
     """Writes the run's report; returns the path of its page.
 
     Raises:
@@ -42,10 +49,10 @@ def write_report(run: Run, evaluation: Evaluation, part: Dataset, model: nn.Modu
     """
     events = run.events()
     right = int((evaluation.predicted == evaluation.labels).sum())
-    filters, filters_name = first_filters(model, part.shape)
+    filters, filters_name = first_filters(model, part.shape) if isinstance(part, Dataset) else (None, "")
     facts = ReportFacts(
         title=run.name,
-        summary=_headlines(run, events),
+        summary=_headlines(run, events, part.kind),
         recipe=run.recipe().to_dict(),
         provenance=run.card("provenance"),
         class_names=evaluation.class_names,
@@ -70,8 +77,20 @@ def write_report(run: Run, evaluation: Evaluation, part: Dataset, model: nn.Modu
             for event in events
             if isinstance(event, Finding)
         ],
+        of_texts=isinstance(part, Texts),
+        voters=_voters(run, evaluation, part, model),
     )
     return write(run.folder / "report", facts)
+
+
+def _voters(run: Run, evaluation: Evaluation, part: Examples, model: nn.Module) -> tuple[Voted, ...]:
+    """Who voted on the hardest images, where the network is its training images."""
+    if not isinstance(part, Dataset) or neighbours_of(model) is None:
+        return ()
+    normalisation = Normalisation.from_dict(run.card("data", "normalisation")["normalisation"])
+    index = np.asarray(evaluation.hardest(_N_VOTED), np.int64)
+    names = [_name(part, int(i), evaluation.split) for i in index]
+    return tuple(voted(model, part, normalisation, index, names, np.asarray(evaluation.predicted)[index]))
 
 
 def first_filters(model: nn.Module, shape: tuple[int, int, int]) -> tuple[NDArray[np.float32] | None, str]:
@@ -92,25 +111,32 @@ def first_filters(model: nn.Module, shape: tuple[int, int, int]) -> tuple[NDArra
     return None, ""
 
 
-def _hard_image(evaluation: Evaluation, part: Dataset, i: int) -> HardImage:
+def _hard_image(evaluation: Evaluation, part: Examples, i: int) -> HardImage:
     truth, predicted = int(evaluation.labels[i]), int(evaluation.predicted[i])
     return HardImage(
-        image=part.images[i],
+        image=part.images[i] if isinstance(part, Dataset) else np.zeros((0, 0, 0), np.uint8),
         name=_name(part, i, evaluation.split),
         truth=truth,
         predicted=predicted,
         probability=float(evaluation.probabilities[i, predicted]),
         truth_probability=float(evaluation.probabilities[i, truth]),
         loss=float(evaluation.losses[i]),
+        text=_beginning(part.originals[i]) if isinstance(part, Texts) else "",
     )
 
 
-def _name(part: Dataset, i: int, split: str) -> str:
-    """What an image is called: its file, or its split and number."""
+def _beginning(text: str) -> str:
+    """As much of a text as a table or a card shows."""
+    line = " ".join(text.split())
+    return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]} ..."
+
+
+def _name(part: Examples, i: int, split: str) -> str:
+    """What an example is called: its file or row, or its split and number."""
     return part.names[i] if part.names else f"{split} {i}"
 
 
-def _headlines(run: Run, events: list[Event]) -> dict[str, str]:
+def _headlines(run: Run, events: list[Event], kind: str) -> dict[str, str]:
     recipe, data = run.recipe(), run.card("data")
     started = [event for event in events if isinstance(event, Started)][-1]
     steps = [event for event in events if isinstance(event, Step)]
@@ -118,7 +144,7 @@ def _headlines(run: Run, events: list[Event]) -> dict[str, str]:
         "model": recipe.model,
         "data": str(data["source"]),
         "parameters": f"{started.n_parameters:,}",
-        "training images": f"{started.n_train:,}",
+        f"training {'images' if kind == 'images' else 'texts'}": f"{started.n_train:,}",
         "epochs": f"{recipe.epochs}",
         "steps": f"{steps[-1].step:,}" if steps else "0",
         "training time": f"{steps[-1].seconds:.1f} s" if steps else "0 s",

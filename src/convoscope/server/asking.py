@@ -39,14 +39,21 @@ class Office:
     def __init__(self, runs: FilePath, screen: Screen) -> None:
         self.runs, self.screen, self.live = runs, screen, Live()
         self.sights, self.papers = Desk(), Desk(8, 256)
-        self._shapes: dict[str, tuple[str, tuple[int, int, int]]] = {}
+        self._shapes: dict[str, tuple[str, list[int]]] = {}
 
-    def shape(self, run: str) -> tuple[int, int, int]:
-        """(C, H, W) of the run's images, looked up once for each version of it: a drawing pad asks at every stroke."""
+    def shape(self, run: str) -> list[int]:
+        """[C, H, W] of the run's images, looked up once for each version of it: a drawing pad asks at every stroke.
+
+        Raises:
+            InputError: its network takes texts.
+        """
         version = self.screen.version(run)
         known = self._shapes.get(run)
         if known is None or known[0] != version:
-            known = self._shapes[run] = (version, self.screen.detail(run).input_shape)
+            detail = self.screen.detail(run)
+            if detail.kind != "images":
+                raise InputError(f"{run} takes {detail.kind}, and an image was given.", hint="Give a text.")
+            known = self._shapes[run] = (version, detail.input_shape)
         return known[1]
 
     async def see(

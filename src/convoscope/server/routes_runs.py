@@ -13,7 +13,7 @@ from convoscope import lab
 from convoscope.errors import RunError
 from convoscope.lab.folder import report_of
 from convoscope.lab.screen.pack import MEDIA_TYPE
-from convoscope.lab.screen.records import AnswerPage, DataReport, Form, Headline, RunDetail
+from convoscope.lab.screen.records import AnswerPage, DataReport, Form, Headline, RunDetail, TextPage
 from convoscope.process import processor
 from convoscope.server.asking import NAMES, RunName, Step, Version, Work, names
 from convoscope.server.refusals import Refused
@@ -55,7 +55,8 @@ async def form(work: Work, request: Request) -> Response:
 @router.post("/data", response_model=DataReport)
 async def data(work: Work, request: Request, asked: DataQuestion) -> Response:
     """What a dataset or folder holds, before training on it."""
-    return await work.read(request, partial(work.screen.check_data, asked.name, asked.image_size))
+    columns = (asked.text_column, asked.label_column)
+    return await work.read(request, partial(work.screen.check_data, asked.name, asked.image_size, *columns))
 
 
 @router.get("/runs", response_model=list[Headline])
@@ -122,6 +123,18 @@ async def images(
     """Images of the run's data, as uint8; at most 256. A pack: PixelsHead."""
     found = partial(work.screen.images, run, names(images, most=_MOST_IMAGES))
     return await work.see(request, run, v, found, MEDIA_TYPE)
+
+
+@router.get("/runs/{run}/texts", response_model=TextPage)
+async def texts(
+    work: Work,
+    request: Request,
+    run: RunName,
+    images: Annotated[str, Query(min_length=1, max_length=4 * LONG, pattern=NAMES, description="test:1,test:2")],
+    v: Version = None,
+) -> Response:
+    """Texts of the run's data, word by word; at most 256."""
+    return await work.see(request, run, v, partial(work.screen.texts, run, names(images, most=_MOST_IMAGES)))
 
 
 @router.get("/runs/{run}/filters", response_class=Response, responses={200: {"content": {MEDIA_TYPE: {}}}})

@@ -15,6 +15,7 @@ from convoscope.lab.screen.pack import MEDIA_TYPE
 from convoscope.lab.screen.records import GivenImage, Written
 from convoscope.lab.screen.sights import Network, NumberCard
 from convoscope.server.asking import (
+    IMAGE,
     NAMES,
     NUMBERS,
     At,
@@ -34,7 +35,8 @@ from convoscope.server.wire import LONG, SHORT
 
 router = APIRouter(prefix="/runs/{run}")
 
-PIXELS = "application/octet-stream"
+PIXELS, TEXT = "application/octet-stream", "text/plain"
+MOST_TEXT_BYTES = 1_000_000
 _PACK: dict[str, Any] = {"response_class": Response, "responses": {200: {"content": {MEDIA_TYPE: {}}}}}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _MOST_NODES, _MOST_CHANNELS, _MOST_AXES = 512, 256, 8
@@ -51,9 +53,18 @@ _Terms = Annotated[int, Query(ge=0, le=1_000_000, description="Most terms of a s
 
 
 @router.get("/network", response_model=Network)
-async def network(work: Work, request: Request, run: RunName, mode: InMode = "eval", v: Version = None) -> Response:
-    """The run's network, in the order that it is computed."""
-    return await work.see(request, run, v, partial(work.screen.network, run, mode))
+async def network(
+    work: Work,
+    request: Request,
+    run: RunName,
+    mode: InMode = "eval",
+    image: Annotated[
+        str | None, Query(pattern=IMAGE, description="Of texts: which the network is to take; else the first.")
+    ] = None,
+    v: Version = None,
+) -> Response:
+    """The run's network, in the order that it is computed; of texts for as many words as the text has."""
+    return await work.see(request, run, v, partial(work.screen.network, run, mode, image))
 
 
 @router.get("/atlas", **_PACK)
@@ -171,13 +182,20 @@ async def written(
 @router.post(
     "/inputs",
     response_model=GivenImage,
-    openapi_extra={"requestBody": {"content": {"image/*": _BINARY, PIXELS: _BINARY}}},
+    openapi_extra={"requestBody": {"content": {"image/*": _BINARY, PIXELS: _BINARY, TEXT: _BINARY}}},
 )
 async def give(work: Work, request: Request, run: RunName) -> Response:
-    """Keeps an image that a user gives, so that addresses can name it: a file, or raw pixels uint8 (C, H, W)."""
+    """Keeps what a user gives, so that addresses can name it: an image file, raw pixels uint8 (C, H, W), or a text."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == TEXT:
+        content = await request.body()
+        if len(content) > MOST_TEXT_BYTES:
+            raise Refused(413, InputError(f"A text has at most {MOST_TEXT_BYTES:,} bytes; {len(content):,} were sent."))
+        kept = await work.sights.do(request, partial(work.screen.keep_text, run, content))
+        return Response(as_json(kept), headers={"Cache-Control": "no-store"}, media_type="application/json")
     if kind != PIXELS and not kind.startswith("image/"):
-        raise InputError(f"The body was said to be {kind or 'nothing'!r}; it is an image, or {PIXELS} for raw pixels.")
+        said = kind or "nothing"
+        raise InputError(f"The body was said to be {said!r}; it is an image, {TEXT}, or {PIXELS} for raw pixels.")
     raw = kind == PIXELS
     content = await (_pixels(work, request, run) if raw else request.body())
     if not content:
@@ -196,6 +214,18 @@ async def given(
 ) -> Response:
     """An image that a user gave."""
     return await work.see(request, run, v, partial(work.screen.kept_png, run, digits), "image/png")
+
+
+@router.get("/inputs/{hex}.txt", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def given_text(
+    work: Work,
+    request: Request,
+    run: RunName,
+    digits: Annotated[str, Path(alias="hex", pattern="^[0-9a-f]{16}$", max_length=SHORT)],
+    v: Version = None,
+) -> Response:
+    """A text that a user gave."""
+    return await work.see(request, run, v, partial(work.screen.kept_text, run, digits), TEXT)
 
 
 async def _pixels(work: Work, request: Request, run: str) -> bytes:

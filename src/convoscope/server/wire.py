@@ -75,12 +75,14 @@ class Health(BaseModel):
 
 
 class DataQuestion(BaseModel):
-    """A dataset to look at: a known name, or the path of a folder on the server's machine."""
+    """A dataset to look at: a known name, or the path of a folder or a table on the server's machine."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=LONG, pattern=r"^[^\x00-\x1f]+$")
     image_size: int | None = Field(None, ge=1, le=4096)
+    text_column: str | None = Field(None, min_length=1, max_length=SHORT)
+    label_column: str | None = Field(None, min_length=1, max_length=SHORT)
 
 
 class NewRun(BaseModel):

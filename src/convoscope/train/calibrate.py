@@ -13,7 +13,9 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +24,7 @@ from convoscope.data.cache import cache_folder
 from convoscope.process import processor
 from convoscope.train.device import Machine
 from convoscope.train.feed import Feed
+from convoscope.train.freeze import set_learning
 from convoscope.train.gradient import BatchGradient, Plan, workers
 from convoscope.train.recipe import Recipe
 
@@ -29,12 +32,19 @@ _CLEARLY_FASTER = 1.15
 _WORTH_BFLOAT16 = 1.3
 _ROUNDS = 3
 _PATIENCE_SECONDS = 5.0  # a candidate is not repeated beyond this
+_A_WHILE_SECONDS = 1.0  # of one thread's own time: enough to compare by
+_FEWEST_IMAGES = 8
 _WHOLE_BATCH = (nn.modules.batchnorm._NormBase, nn.modules.dropout._DropoutNd, nn.RReLU)
 _SAME = 1e-3  # relative difference of two float32 gradients that are the same but for rounding
 
 
+Clock: TypeAlias = Callable[[], float]
+
+
 def make_plan(model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine) -> Plan:
     """The layout for this run: what the recipe fixes, what was chosen before, else what is measured to be fastest."""
+    if not recipe.counts()[0]:
+        return _plain(recipe, machine)  # no step to measure; nor one to keep a choice for
     key = _key(model, feed, recipe, machine)
     known = _remembered(key) if machine.rank == 0 else None
     if known is None and machine.rank == 0:
@@ -73,21 +83,28 @@ def _measured(model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine) ->
     free = recipe.shards == 0 and recipe.threads == 0
     if free and shards > 1 and _shards_agree(model, feed, recipe, machine, shards):
         plan = Plan(plan.precision, plan.memory_format, shards, 1)
-    # The formats first, at the likely number of threads; each must earn its place.
-    seconds = _seconds(model, feed, recipe, machine, plan)
+    # The formats first; each must earn its place. One thread is timed by its own clock, whatever else the machine does.
+    alone = plan.shards == 1
+    trial = replace(plan, threads=1) if alone else plan
+    n_images = _enough(model, feed, recipe, machine, trial) if alone else recipe.counts()[1]
+    clock = time.thread_time if alone else time.perf_counter
+    seconds = _seconds(model, feed, recipe, machine, n_images, clock, trial)
     for precision, memory_format, margin in _formats(
         recipe, plan, has_kernels=any(p.ndim == 4 for p in model.parameters())
     ):
-        other = Plan(precision, memory_format, plan.shards, plan.threads)
-        other_seconds = _seconds(model, feed, recipe, machine, other)
+        other = replace(trial, precision=precision, memory_format=memory_format)
+        other_seconds = _seconds(model, feed, recipe, machine, n_images, clock, other)
         if seconds > margin * other_seconds:
-            plan, seconds = other, other_seconds
+            trial, seconds = other, other_seconds
+    plan = replace(plan, precision=trial.precision, memory_format=trial.memory_format)
     if not free:
         return plan
+    if alone:
+        seconds = _seconds(model, feed, recipe, machine, n_images, time.perf_counter, plan)
     # Then whether n threads inside each operation, or one alone, beat the shards (or beat n threads).
     for threads in {1, machine.n_cores} - ({plan.threads} if plan.shards == 1 else set()):
-        other = Plan(plan.precision, plan.memory_format, 1, threads)
-        other_seconds = _seconds(model, feed, recipe, machine, other)
+        other = replace(plan, shards=1, threads=threads)
+        other_seconds = _seconds(model, feed, recipe, machine, n_images, time.perf_counter, other)
         if seconds > _CLEARLY_FASTER * other_seconds:
             plan, seconds = other, other_seconds
     return plan
@@ -104,33 +121,53 @@ def _formats(recipe: Recipe, plan: Plan, *, has_kernels: bool) -> Iterator[tuple
 
 
 def _gradient(
-    model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine, plan: Plan, rounds: int, seed: int = 0
-) -> tuple[float, list[Tensor]]:
-    """The least seconds of `rounds` gradients of one batch after a first, and the last gradient."""
+    model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine, plan: Plan, rounds: int, seed: int = 0,
+    n_images: int | None = None, clock: Clock = time.perf_counter,
+) -> tuple[float, list[Tensor]]:  # fmt: skip
+    """The least seconds of `rounds` gradients of one batch after a first, and the last gradient.
+
+    `n_images` is how many of the batch to take, all where None.
+    """
     channels_last = plan.memory_format == "channels-last"
-    likeness = copy.deepcopy(model).train()
+    likeness = copy.deepcopy(model)
+    set_learning(likeness)
     likeness = likeness.to(memory_format=torch.channels_last) if channels_last else likeness  # type: ignore[call-overload]
     before, feed.channels_last = feed.channels_last, channels_last
-    index = feed.order(0)[: recipe.counts()[1]]
+    index = feed.order(0)[: n_images or recipe.counts()[1]]
     least, since = float("inf"), time.perf_counter()
     try:
         with workers(plan) as crew:
             gradient = BatchGradient(likeness, recipe, machine, plan, crew)
             for turn in range(1 + rounds):
                 machine.seed(seed)
-                begin = time.perf_counter()
+                begin = clock()
                 gradient(feed, index, 0)
-                now = time.perf_counter()
-                least = min(least, now - begin) if turn or not rounds else least
-                if now - since > _PATIENCE_SECONDS and turn:
+                took, waited = clock() - begin, time.perf_counter() - since
+                least = min(least, took) if turn or not rounds else least
+                if waited > _PATIENCE_SECONDS and turn:
                     break
     finally:
         feed.channels_last = before
     return least, [parameter.grad for parameter in gradient.parameters if parameter.grad is not None]
 
 
-def _seconds(model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine, plan: Plan) -> float:
-    return _gradient(model, feed, recipe, machine, plan, _ROUNDS)[0]
+def _seconds(
+    model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine, n_images: int, clock: Clock, plan: Plan
+) -> float:
+    return _gradient(model, feed, recipe, machine, plan, _ROUNDS, n_images=n_images, clock=clock)[0]
+
+
+def _enough(model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine, plan: Plan) -> int:
+    """How many images of a batch tell the formats apart: as many as keep one thread busy for a while, or all.
+
+    A batch of a large network would keep it busy for minutes.
+    """
+    n, batch_size = _FEWEST_IMAGES, min(recipe.counts()[1], len(feed))
+    while n < batch_size:
+        if _gradient(model, feed, recipe, machine, plan, 0, n_images=n, clock=time.thread_time)[0] > _A_WHILE_SECONDS:
+            return n
+        n *= 2
+    return batch_size
 
 
 def _shards_agree(model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine, shards: int) -> bool:
@@ -138,7 +175,9 @@ def _shards_agree(model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine
 
     The known layers are told by their class; what a model does in its own code shows in the gradients.
     """
-    if any(isinstance(layer, _WHOLE_BATCH) for layer in model.modules()):
+    likeness = copy.deepcopy(model)
+    set_learning(likeness)  # frozen, they see one image at a time
+    if any(layer.training and isinstance(layer, _WHOLE_BATCH) for layer in likeness.modules()):
         return False
     # Another seed for the parts: dropout would otherwise hide, where the threads draw the same masks by chance.
     whole = _gradient(model, feed, recipe, machine, Plan(shards=1, threads=1), 0, seed=0)[1]
@@ -153,11 +192,13 @@ def _key(model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine) -> str:
     """Names this network on this machine: everything that the choice depends on."""
     facts = (
         repr(model),
-        tuple(feed.images.shape[1:]),
+        tuple(feed.values.shape[1:]),
         min(recipe.counts()[1], len(feed)),
         (recipe.loss, recipe.device, recipe.precision, recipe.memory_format, recipe.shards, recipe.threads),
         (machine.device.type, machine.n_cores, machine.n_processes, platform.machine(), processor()),
         torch.__version__,
+        *((recipe.freeze,) if recipe.freeze else ()),
+        *((model.source_digest,) if hasattr(model, "source_digest") else ()),  # code of the user's own
     )
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 

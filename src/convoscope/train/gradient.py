@@ -108,6 +108,8 @@ class BatchGradient:
             gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
             return loss.detach(), (logits.detach().argmax(1) == labels).sum(), gradients
 
+        for parameter in self.parameters:
+            parameter.grad = None  # its memory is the first that the new one can have
         parts = self._crew.map(shard, own) if own else []
         total = [torch.zeros_like(parameter) for parameter in self.parameters] if not parts else list(parts[0][2])
         for _, _, gradients in parts[1:]:

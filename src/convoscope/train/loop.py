@@ -24,6 +24,7 @@ from convoscope.train.device import Machine
 from convoscope.train.evaluate import evaluate
 from convoscope.train.events import Continued, EpochEnded, Event, Finding, Paused, Statistics, Step, Trained
 from convoscope.train.feed import Feed, augmentation_of
+from convoscope.train.freeze import freeze, set_learning
 from convoscope.train.gradient import BatchGradient, Plan, Workers, workers
 from convoscope.train.losses import add_penalties, chance_accuracy, is_at_chance, penalised
 from convoscope.train.optim import make_optimiser
@@ -54,7 +55,8 @@ def train(
     running average where one is kept, else the last).
 
     Args:
-        model: Maps float32 (N, C, H, W) to logits (N, K); on the machine's device, in the plan's memory format.
+        model: Maps float32 (N, C, H, W) to logits (N, K); on the machine's device, in the plan's memory format. What
+            the recipe freezes, and what takes no gradient already, stays as it is.
         splits: What to learn from and what to watch; the test part is not touched.
         normalisation: How pixels become inputs.
         recipe: Every knob.
@@ -76,13 +78,14 @@ def train(
     steps_per_epoch = n_steps_per_epoch(len(feed), batch_size)
     n_steps = steps_per_epoch * epochs
     chance = chance_accuracy(splits.train.class_counts().tolist())
-    average = {name: p.detach().clone() for name, p in model.named_parameters()} if recipe.ema else {}
+    freeze(model, recipe.freeze, splits.train.n_classes)
+    average = _copies(model) if recipe.ema else {}
     memory = Memory(model, make_optimiser(model, recipe), average, {}, Progress())
     if resume is not None:
         memory.restore(resume)
     progress = memory.progress
     snapshots = snapshot_steps(steps_per_epoch, recipe.snapshots)
-    decayed = penalised(model.parameters())
+    decayed = penalised(parameter for parameter in model.parameters() if parameter.requires_grad)
     started = time.perf_counter() - progress.seconds
     saved_at = time.perf_counter()
     pace = _Pace(progress.step)
@@ -95,7 +98,7 @@ def train(
         while progress.step < n_steps and not progress.ended:
             epoch, position = divmod(progress.step, steps_per_epoch)
             order = feed.order(epoch)
-            model.train()
+            set_learning(model)
             for first in range(position * batch_size, len(order), batch_size):
                 batch = order[first : first + batch_size]
                 # 1. The gradient of the mean loss over the batch, and of the penalties.
@@ -280,7 +283,8 @@ def _average(average: dict[str, Tensor], model: nn.Module, keep: float, step: in
 
 
 def _copies(model: nn.Module) -> dict[str, Tensor]:
-    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    """What learns."""
+    return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ class Recipe:
     """All that decides what a run becomes: the same recipe on the same machine gives the same weights, bit for bit."""
 
     # data
-    data: str = knob("mnist", "A bundled or fetched dataset by name, or a path to images.", "data")
+    data: str = knob("mnist", "A bundled or fetched dataset by name, or a path to images or texts.", "data")
     image_size: int | None = knob(
         None,
         "Side of the square a folder's images are resized and cropped to; without it the size they share, else 64.",
@@ -36,7 +36,8 @@ class Recipe:
         cost="Time and memory grow with its square.",
     )
     broken: str = knob(
-        "stop", "What to do about images that cannot be read: name them and stop, or name them and go on without.",
+        "stop", "What to do about images and texts that cannot be read: name them and stop, or name them and go on "
+        "without.",
         "data", choices=("stop", "skip"),
     )  # fmt: skip
     validation: float = knob(
@@ -48,9 +49,27 @@ class Recipe:
         high=0.9,
         cost="Fewer images to learn from, and a pass over the held-out ones after every epoch.",
     )
+    vocabulary: int = knob(
+        20_000, "Words of texts that have a number of their own: the most frequent of the training texts; one that "
+        "occurs only once has none.", "data", unit="words", low=1, high=10_000_000,
+        cost="The word vectors grow in proportion, in memory and in each snapshot.",
+    )  # fmt: skip
+    text_length: int = knob(
+        256, "Words kept of a text, the first ones.", "data", unit="words", low=1, high=100_000,
+        cost="Time and memory grow with the longest text of a batch, up to this.",
+    )  # fmt: skip
+    text_column: str | None = knob(
+        None, "The column of texts in a table: its name in the header, or its number from 1; without it one called as "
+        "texts usually are, else the first.", "data",
+    )  # fmt: skip
+    label_column: str | None = knob(
+        None, "The column of labels in a table: its name in the header, or its number from 1; without it one called as "
+        "labels usually are, else the second.", "data",
+    )  # fmt: skip
     normalise: str = knob(
-        "z-score", "How pixels are scaled, per channel, by figures taken from the training images alone.",
-        "data", choices=("z-score", "min-max", "decimal", "none"), source="LeCun, Bottou, Orr, Müller 1998",
+        "z-score", "How pixels are scaled, per channel, by figures taken from the training images alone; imagenet: by "
+        "ImageNet's, which weights from torchvision and timm expect.",
+        "data", choices=("z-score", "min-max", "decimal", "none", "imagenet"), source="LeCun, Bottou, Orr, Müller 1998",
     )  # fmt: skip
     # augmentation
     rotate: float = knob(
@@ -78,7 +97,10 @@ class Recipe:
         cost="One pass over the images of each batch.",
     )  # fmt: skip
     # model
-    model: str = knob("lenet5", "The architecture (see: convoscope models).", "model")
+    model: str = knob(
+        "lenet5", "The architecture (see: convoscope models); where none is named, textcnn for texts, tree for trees.",
+        "model",
+    )  # fmt: skip
     model_options: Mapping[str, Any] = field(
         default_factory=dict,
         metadata={"knob": Knob("Options of the architecture (see: convoscope models NAME).", "model")},
@@ -87,6 +109,18 @@ class Recipe:
         "default", "How weights are drawn at first: each layer's own way, normal with deviation 0.01, or as named.",
         "model", choices=("default", "normal", "xavier", "kaiming", "orthogonal"),
         source="Glorot and Bengio 2010; He et al. 2015; Saxe et al. 2014",
+    )  # fmt: skip
+    init: str | None = knob(
+        None, "Weights to begin with: a file (ours, torchvision's or timm's; safetensors or .pt), or a run, whose "
+        "final ones are taken.", "model",
+    )  # fmt: skip
+    head: str = knob(
+        "auto", "The last layer, where training begins with weights: auto draws it anew where they tell another number "
+        "of classes apart, keep takes it over, new draws it anew.", "model", choices=("auto", "keep", "new"),
+    )  # fmt: skip
+    freeze: str = knob(
+        "", "Modules that stay as they are, with commas between (features,classifier.1); backbone is all but the last "
+        "layer. They take no gradient, and work as when judged.", "model",
     )  # fmt: skip
     # training
     epochs: int | None = knob(
@@ -226,6 +260,10 @@ class Recipe:
                 f"label_smoothing {self.label_smoothing} was asked with the {self.loss} loss; it spreads the target of "
                 "cross-entropy only.",
                 hint="Use --loss cross-entropy or --label-smoothing 0.",
+            )
+        if self.head != "auto" and self.init is None:
+            raise RecipeError(
+                f"head {self.head} was asked with no weights to begin with.", hint="Give them with --init, or leave it."
             )
         if self.patience and self.validation == 0:
             raise RecipeError(

@@ -76,9 +76,9 @@ describe('columns', () => {
 
   it('of an open module stand under its bracket, and skips pass above', () => {
     const made = layout(resnet([3, 4, 6, 3]), 1220, 700, ['layer2', 'layer2.1']);
-    expect(made.brackets.map((bracket) => [bracket.path, bracket.name])).toEqual([
-      ['layer2', 'layer2'],
-      ['layer2.1', '1'],
+    expect(made.brackets.map((bracket) => [bracket.path, bracket.around])).toEqual([
+      ['layer2', undefined],
+      ['layer2.1', 'layer2'],
     ]);
     const add = box(made, 'layer2.1.add').index;
     expect(made.arcs).toEqual([{ from: box(made, 'layer2.0').index, to: add }]);

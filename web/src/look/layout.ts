@@ -1,4 +1,5 @@
 // Layout: where each column, tile and label of the network stands, in CSS pixels; nothing here knows of the screen.
+import { BRACKET_ROOM, bracketsOf, type Bracket } from './brackets';
 import { shapeText } from './slots';
 import type { Column, Link } from './tree';
 
@@ -17,15 +18,6 @@ export interface ColumnBox {
   /** How many tiles there is room for, never more than there are channels. */
   slots: number;
   links: Link[];
-}
-
-/** An unfolded module's bracket above its columns. */
-export interface Bracket {
-  path: string;
-  name: string;
-  x: number;
-  width: number;
-  y: number;
 }
 
 export interface Layout {
@@ -54,7 +46,6 @@ export interface Wanted {
 }
 
 const ARC_ROOM = 30;
-const BRACKET_ROOM = 24;
 const TITLE_ROOM = 58;
 const MORE_ROOM = 26;
 const LEAST_BODY = 96;
@@ -180,21 +171,4 @@ function place(boxes: ColumnBox[], links: Link[][], room: number, columns: Colum
     x += box.width;
   });
   return Math.ceil(x + END);
-}
-
-function bracketsOf(boxes: ColumnBox[], top: number): Bracket[] {
-  const found: (Bracket & { last: number })[] = [];
-  for (const box of boxes)
-    box.column.within.forEach((path, level) => {
-      const open = found.find((bracket) => bracket.path === path && bracket.last === box.index - 1);
-      if (open) {
-        open.width = box.x + box.width - open.x;
-        open.last = box.index;
-        return;
-      }
-      const around = box.column.within[level - 1];
-      const name = around === undefined ? path : path.slice(around.length + 1);
-      found.push({ path, name, x: box.x, width: box.width, y: top + level * BRACKET_ROOM, last: box.index });
-    });
-  return found.map(({ path, name, x, width, y }) => ({ path, name, x, width, y }));
 }

@@ -2,7 +2,7 @@
 import type { Place } from '../state/route';
 import type { NodeCard, RunDetail } from './types';
 
-type Change = Partial<Pick<Place, 'node' | 'unit' | 'at' | 'image' | 'target'>>;
+export type Change = Partial<Pick<Place, 'node' | 'unit' | 'at' | 'image' | 'target'>>;
 
 /** The index of a unit: the channel, then its row and column as the node's shape spells them. */
 export function atOf(card: NodeCard, channel: number, row: number, column: number): number[] {

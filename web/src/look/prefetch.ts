@@ -1,5 +1,6 @@
 // Prefetch: the other snapshots' atlases of the image in view, in quiet moments, so that dragging the slider only draws.
 import { getPack } from '../wire/api';
+import { AT_ONCE, atlasQuery } from './asking';
 import type { Scene } from './scene.svelte';
 
 const PAUSE_MS = 400; // after the last change of place
@@ -11,6 +12,7 @@ const MOST_FLOPS = 2e8; // of a pass: a larger network would make the user wait 
 /** Begins when nothing has moved for a moment; returns how to stop. Reads the scene, so that an effect follows it. */
 export function prefetch(scene: Scene): (() => void) | undefined {
   if (!scene.atlas || scene.drawn || !scene.image || (scene.network?.flops ?? Infinity) > MOST_FLOPS) return undefined;
+  if (!scene.isCurrent || scene.columns.length >= AT_ONCE) return undefined;
   const route = `${scene.route}/atlas`;
   const here = scene.stops.findIndex((stop) => stop.step === scene.step);
   const nearest = scene.stops
@@ -18,7 +20,7 @@ export function prefetch(scene: Scene): (() => void) | undefined {
     .filter(({ far }) => far > 0)
     .sort((a, b) => a.far - b.far)
     .slice(0, MOST);
-  const queries = nearest.map(({ step }) => scene.atlasQuery(step));
+  const queries = nearest.map(({ step }) => atlasQuery(scene, step));
   const stop = new AbortController();
   const timer = setTimeout(() => void bring(route, queries, stop.signal), PAUSE_MS);
   return () => {

@@ -3,7 +3,8 @@ import { get, getPack, peekPack } from '../wire/api';
 import { place } from '../state/place.svelte';
 import { Newest } from './newest';
 import { about, exactOf } from './shown';
-import type { Hovered, Scene } from './scene.svelte';
+import type { Hovered } from './drawing';
+import type { Scene } from './scene.svelte';
 import { atOf } from './places';
 import type { NumberCard, UnitHead, ValuesHead } from './types';
 

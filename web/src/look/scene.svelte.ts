@@ -2,22 +2,21 @@
 import { untrack } from 'svelte';
 import { address, asProblem, get, getPack, isAbort, path, peekPack, post, postPack } from '../wire/api';
 import type { ApiError, Pack, Query } from '../wire/api';
+import { readsTexts } from '../runs/judged/texts';
+import type { Pixels } from '../runs/judged/thumbnails';
 import { go, place } from '../state/place.svelte';
+import { AT_ONCE, atlasQuery } from './asking';
 import { drawnSince } from './drawn';
 import { DRAWN, drawingOf, isOf, type Drawing, type Field, type Hovered } from './drawing';
+import { bringPixels, bringText, isAlike, stepBack } from './example';
 import { Folio } from './folio';
-import { askedFor } from './layout';
 import { Newest } from './newest';
 import { firstImage } from './places';
 import { prefetch } from './prefetch';
 import { stopAt, stopsOf, type Stop } from './timeline';
 import { columnsOf, linksOf, lossColumn, openByItself, treeOf } from './tree';
-import type { Atlas, Network, NodeCard, RunDetail, Sight } from './types';
-
-export type { Drawing, Field, Hovered } from './drawing';
-
-const MOST_ROWS = 128;
-const SIDE = 56; // rows and columns of a map as sent: as many pixels as a tile has on a fine screen
+import { loopsOf } from './turns';
+import type { Atlas, Network, NodeCard, RunDetail, Sight, TextCard } from './types';
 
 export class Scene {
   readonly run: string;
@@ -25,20 +24,23 @@ export class Scene {
   detail: RunDetail | null = $state.raw(null);
   network: Network | null = $state.raw(null);
   atlas: Drawing | null = $state.raw(null);
-  pixels: { data: Uint8Array; shape: [number, number, number] } | null = $state.raw(null);
+  pixels: Pixels | null = $state.raw(null);
+  /** The words, of a run that has learnt from texts. */
+  text: TextCard | null = $state.raw(null);
   /** Pixels that are being drawn or erased and are not kept yet. */
   drawn: Uint8Array | null = $state.raw(null);
   busy = $state(false);
   problem: ApiError | null = $state.raw(null);
   hovered: Hovered | null = $state.raw(null);
   field: Field | null = $state.raw(null);
-  /** The height that the network could fill: it says how many channels are worth asking for. */
+  /** The height that the network could fill: so many channels are worth asking for. */
   height = $state(typeof innerHeight === 'undefined' ? 900 : innerHeight);
 
   readonly nodes: Map<string, NodeCard> = $derived(new Map(this.network?.nodes.map((node) => [node.name, node])));
   readonly tree = $derived(treeOf(this.network?.nodes.filter((node) => node.kind === 'op' && !node.is_loss) ?? []));
   /** The modules that are unfolded: the user's choice, or as many as fit. */
   readonly open = $derived(new Set(place.open.length > 0 ? place.open : openByItself(this.tree)));
+  readonly loops = $derived(loopsOf(this.tree));
   readonly columns = $derived([...columnsOf(this.tree, this.open), ...lossColumn(this.network)]);
   readonly links = $derived(linksOf(this.columns, this.network?.input ?? ''));
   readonly stops: Stop[] = $derived.by(() => {
@@ -55,9 +57,12 @@ export class Scene {
     return this.atlas !== null && isOf(this.atlas.sight, { image, step: this.step, tab, mode, minus });
   });
   readonly image = $derived(place.image ?? firstImage(this.detail));
-
+  /** Whether the run has learnt from texts: the network is then as long as the text in view. */
+  readonly isText = $derived(this.detail !== null && readsTexts(this.detail));
+  /** The text that the network is of; null for images, whose network is one for all. */
+  #networkOf: string | null = $state(null);
+  readonly #networks = new Newest();
   readonly #version = $derived(this.detail?.version);
-  readonly #asked = $derived(askedFor(this.height));
   readonly #folio = new Folio();
   readonly #wanted = new Newest();
   readonly #strokes = new Newest();
@@ -67,8 +72,8 @@ export class Scene {
     this.run = run;
     this.route = path`/api/runs/${run}`;
     void this.refresh();
-    $effect(() => void this.#loadNetwork());
-    $effect(() => this.#loadPixels());
+    $effect(() => this.#loadNetwork());
+    $effect(() => this.#loadInput());
     $effect(() => this.#loadAtlas());
     $effect(() => prefetch(this));
   }
@@ -77,15 +82,6 @@ export class Scene {
   query(): Query {
     const { tab, mode, target, minus } = place;
     return { image: this.image, step: this.step, tab, mode, target, minus, v: this.#version };
-  }
-
-  /** The query of the atlas, at a step. */
-  atlasQuery(step: number | null = this.step): Query & { nodes: string } {
-    const ends = [this.network?.input, this.network?.logits];
-    const nodes = new Set([...ends, ...this.columns.map(({ node }) => node.name)]);
-    const { k, vector } = this.#asked;
-    const most = place.tab === 'update' ? Math.max(k, Math.min(vector, MOST_ROWS)) : k; // a vector's weights are maps
-    return { ...this.query(), step, nodes: [...nodes].join(','), k: most, vector, tile: SIDE };
   }
 
   /** Reads anew what is known of the run: a snapshot has come, or somebody asks to try again. */
@@ -109,77 +105,78 @@ export class Scene {
   forget(): void {
     if (!this.drawn) return;
     this.drawn = null;
-    this.#loadPixels();
+    this.#loadInput();
     this.#loadAtlas();
   }
 
   /** Keeps what was drawn, under a name of its own that the address can hold. */
   async keep(): Promise<void> {
-    if (this.drawn) await this.#give(this.drawn);
+    if (this.drawn) await this.upload(this.drawn);
   }
 
-  /** Takes an image file as the input. Throws ApiError where the server refuses it. */
-  async upload(file: Blob): Promise<void> {
-    await this.#give(file);
-  }
-
-  async #give(content: Blob | Uint8Array): Promise<void> {
+  /** Takes an image file, or a text, as the input. Throws ApiError where the server refuses it. */
+  async upload(content: Blob | Uint8Array): Promise<void> {
     const { image } = await post<{ image: string }>(`${this.route}/inputs`, content);
     this.drawn = null;
     go({ image, target: null });
   }
 
-  async #loadNetwork(): Promise<void> {
-    const query = { mode: place.mode, v: this.#version };
+  #loadNetwork(): void {
+    const image = this.isText ? this.image : null;
+    const query = { mode: place.mode, v: this.#version, image };
     const { mode, version } = untrack(() => this.network) ?? {};
-    if (!query.v || (mode === query.mode && version === query.v)) return;
-    try {
-      this.network = await get<Network>(`${this.route}/network`, query);
-    } catch (error) {
-      this.problem = asProblem(error);
-    }
+    if (!query.v || (this.isText && !image)) return;
+    if (mode === query.mode && version === query.v && untrack(() => this.#networkOf) === image) return;
+    void this.#networks.run(async (signal) => {
+      const network = await get<Network>(`${this.route}/network`, query, { signal });
+      if (!isAlike(this.network, network)) this.network = network;
+      this.#networkOf = image;
+      const back = image === null ? null : stepBack(place, this.nodes);
+      if (back) go(back, { replace: true });
+    }, this.#fail);
   }
 
-  #loadPixels(): void {
-    const { image } = this;
+  #loadInput(): void {
+    const { image, isText } = this;
     if (!image || !this.#version) return;
     const query = { images: image, v: this.#version };
     void this.#pictures.run(async (signal) => {
-      const { tensors } = await getPack(`${this.route}/images`, query, { signal });
-      const { images } = tensors;
-      const [, C = 1, H = 1, W = 1] = images?.shape ?? [];
+      if (isText) return void (this.text = await bringText(this.route, query, signal));
+      this.pixels = await bringPixels(this.route, query, signal);
       this.drawn = null;
-      this.pixels = images ? { data: images.data as Uint8Array, shape: [C, H, W] } : null;
     }, this.#fail);
   }
 
   #loadAtlas(): void {
-    if (!this.network || !this.image) return;
-    const [route, all, since] = [`${this.route}/atlas`, this.atlasQuery(), drawnSince.take()];
+    if (!this.network || !this.image || (this.isText && this.#networkOf !== this.image)) return;
+    const [route, all, since] = [`${this.route}/atlas`, atlasQuery(this), drawnSince.take()];
     if (untrack(() => this.drawn)) return this.#sendStroke(since);
     const nodes = all.nodes.split(',');
     const key = address(route, { ...all, nodes: null });
     const missing = this.#folio.missing(key, nodes);
-    const query = { ...all, nodes: missing.join(',') };
+    const queryOf = (some: string[]): Query => ({ ...all, nodes: some.join(',') });
     const draw = (pack?: Pack<Atlas>): void => {
       if (pack) this.#folio.add(key, drawingOf(pack));
       const drawing = this.#folio.of(nodes);
       if (drawing) this.#draw(drawing, 'scrub', since);
     };
-    const here = missing.length > 0 ? peekPack<Atlas>(route, query) : undefined;
+    const here = missing.length > 0 ? peekPack<Atlas>(route, queryOf(missing)) : undefined;
     if (here || missing.length === 0) {
       this.#wanted.stop();
       return draw(here);
     }
     this.busy = true;
-    void this.#wanted.run(async (signal) => draw(await getPack<Atlas>(route, query, { signal })), this.#fail);
+    void this.#wanted.run(async (signal) => {
+      for (let from = 0; from < missing.length; from += AT_ONCE)
+        draw(await getPack<Atlas>(route, queryOf(missing.slice(from, from + AT_ONCE)), { signal }));
+    }, this.#fail);
   }
 
   #sendStroke(since: number | null): void {
     void this.#strokes.queue(async () => {
       const pixels = this.drawn;
       if (!pixels) return;
-      const query = { ...this.atlasQuery(), image: null, v: null };
+      const query = { ...atlasQuery(this), image: null, v: null };
       const pack = await postPack<Atlas>(`${this.route}/atlas`, pixels, query);
       if (this.drawn) this.#draw(drawingOf(pack), 'stroke', since);
     }, this.#fail);

@@ -1,4 +1,5 @@
 // Folding: which columns stand for a network's nodes when some of its modules are folded into one each.
+import { inTurn, isInside, partsOf, partsPath, turnsOf } from './repeats';
 import type { Network, NodeCard } from './types';
 
 /** A module whose nodes follow each other: it can be folded into one column. */
@@ -32,20 +33,39 @@ export const ROOT = '.';
 
 export const isGroup = (item: Item): item is Group => 'items' in item;
 
-/** The modules of a network as a tree. A module called twice, with others between, makes an item each time. */
+/**
+ * The modules of a network as a tree. A module called twice, with others between, makes an item each time; a loop that
+ * is written out makes one of each turn.
+ */
 export function treeOf(nodes: NodeCard[]): Item[] {
-  return grow(nodes, 0);
+  return grow(nodes, 0, null);
 }
 
-function grow(nodes: NodeCard[], depth: number): Item[] {
+function grow(nodes: NodeCard[], depth: number, turn: number | null): Item[] {
   const items: Item[] = [];
-  for (const run of runsOf(nodes, depth)) {
-    const [first] = run.nodes;
-    if (!first) continue;
-    if (run.path === null || run.nodes.length === 1) items.push(...run.nodes);
-    else items.push({ path: run.path, nodes: run.nodes, items: grow(run.nodes, depth + 1) });
+  for (const { path, nodes: own } of runsOf(nodes, depth)) {
+    if (path === null) items.push(...partsOf(own).map(asItem));
+    else if (own.length === 1) items.push(...own);
+    else items.push({ path: inTurn(path, turn), nodes: own, items: inside(path, own, depth + 1, turn) });
   }
   return items;
+}
+
+/** Many parts of one value stand as one. */
+function asItem(nodes: [NodeCard, ...NodeCard[]]): Item {
+  return nodes.length === 1 ? nodes[0] : { path: partsPath(nodes[0]), nodes, items: nodes };
+}
+
+/** What is inside a module: the turns of its loop, or its modules. */
+function inside(path: string, nodes: NodeCard[], depth: number, turn: number | null): Item[] {
+  const loop = turn === null ? turnsOf(nodes) : null;
+  if (!loop) return grow(nodes, depth, turn);
+  const turns = loop.turns.map((own, at): Group => {
+    const items = grow(own, depth, at);
+    const [only] = items;
+    return items.length === 1 && only && isGroup(only) ? only : { path: inTurn(path, at), nodes: own, items };
+  });
+  return [...grow(loop.before, depth, null), ...turns, ...grow(loop.after, depth, null)];
 }
 
 /** Neighbours that share the module at a depth; null where a node belongs to the module above itself. */
@@ -90,7 +110,7 @@ export function openByItself(items: Item[]): string[] {
 
 /** The list of unfolded modules, for the address, once `path` was folded (with all inside it) or unfolded. */
 export function toggled(open: ReadonlySet<string>, path: string): string[] {
-  const kept = [...open].filter((other) => other !== ROOT && other !== path && !other.startsWith(`${path}.`));
+  const kept = [...open].filter((other) => other !== ROOT && other !== path && !isInside(other, path));
   return [ROOT, ...(open.has(path) ? kept : [...kept, path])];
 }
 

@@ -15,3 +15,6 @@ export type Snapshot = Schemas['Snapshot'];
 export type Source = Schemas['Source'];
 export type UnitHead = Schemas['UnitHead'];
 export type ValuesHead = Schemas['ValuesHead'];
+export type TextCard = Schemas['TextCard'];
+export type TextPage = Schemas['TextPage'];
+export type TextWord = Schemas['TextWord'];

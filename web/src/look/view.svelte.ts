@@ -3,10 +3,13 @@ import { place, type Tab } from '../state/place.svelte';
 import { hitOf, type Hit } from './hit';
 import { layoutOf, type ColumnBox, type Layout } from './layout';
 import { atOf } from './places';
+import { readTurn } from './repeats';
 import type { Scene } from './scene.svelte';
 import { largestOf, sameShown, shownOf, type Shown } from './shown';
 import { steady } from './steady';
 import { tilesOf } from './tiles';
+import { turnName } from './turns';
+import { t } from './words';
 
 const MARGIN = 200; // pixels beside the window that are painted already, so that scrolling shows no gaps
 
@@ -123,20 +126,34 @@ export class View {
     scene.hovered = { node: card.name, channel, at };
   }
 
+  /** What a module is called under the unfolded one around it; a turn of a loop by what it reads. */
+  nameOf(path: string, around?: string): string {
+    const { path: module, turn, isParts } = readTurn(path);
+    const outer = around === undefined ? null : readTurn(around);
+    if (isParts) return t('look.parts');
+    if (turn !== null && outer?.turn !== turn) return turnName(this.scene, module, turn);
+    const name = outer && module.startsWith(`${outer.path}.`) ? module.slice(outer.path.length + 1) : module;
+    return outer?.turn ? name.replace(new RegExp(`_${outer.turn}(?=\\.|$)`), '') : name; // its bracket says which turn
+  }
+
+  /** A module's whole path, as it is read aloud. */
+  spoken(path: string): string {
+    const { path: module, turn, isParts } = readTurn(path);
+    if (isParts) return `${module} · ${t('look.parts')}`;
+    return turn === null ? module : `${module} · ${turnName(this.scene, module, turn)}`;
+  }
+
+  /** What a column is called. */
+  titleOf({ column: { folded, node, within } }: ColumnBox): string {
+    return this.nameOf(folded ?? node.name, within.at(-1));
+  }
+
   /** The box of a node's column and the slot of one of its channels, where it is shown. */
   slotOf(node: string, channel: number | null): { box: ColumnBox; slot: number } | null {
     const box = this.layout.boxes.find((other) => other.column.node.name === node);
     const slot = box && channel !== null ? this.shown.get(box.column.key)?.slotOf.get(channel) : undefined;
     return box && slot !== undefined ? { box, slot } : null;
   }
-}
-
-/** What a column is called: its module's name, without those of the unfolded modules around it. */
-export function titleOf(box: ColumnBox): string {
-  const { folded, node, within } = box.column;
-  const name = folded ?? node.name;
-  const around = within.at(-1);
-  return around !== undefined && name.startsWith(`${around}.`) ? name.slice(around.length + 1) : name;
 }
 
 /** Weights have colours of their own. */

@@ -24,7 +24,7 @@ export const t = words({
   'number.most.open': { en: 'Open {where}', zh: '打开 {where}' },
   'number.most.term': { en: 'in a term of {value}', zh: '所在的项为 {value}' },
   'number.most.share': { en: '{share} of all terms', zh: '占所有项的 {share}' },
-  'number.most.onward': { en: 'largest that came from the image', zh: '来自图像的最大一项' },
+  'number.most.onward': { en: 'largest that came from the input', zh: '来自输入的最大一项' },
   'number.back': { en: 'Back to {where}', zh: '返回 {where}' },
   'number.trail': { en: 'The way here', zh: '来路' },
   'number.by': { en: 'How the terms are grouped', zh: '各项的分组方式' },
@@ -84,6 +84,7 @@ export const t = words({
   'number.minus.final': { en: 'with the final weights', zh: '最终权重时' },
   'number.list': { en: 'Terms, the largest first', zh: '各项，从大到小' },
   'number.row': { en: 'Term {n} of {all}', zh: '第 {n} 项，共 {all} 项' },
+  'number.sees.words': { en: 'reads words {words}', zh: '读取第 {words} 个词' },
   'number.sees': {
     en: 'sees rows {rows}, columns {columns} of the input',
     zh: '可见输入的第 {rows} 行、第 {columns} 列',

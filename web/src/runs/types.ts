@@ -11,6 +11,7 @@ export type DataReport = Schemas['DataReport'];
 export type FiltersHead = Schemas['FiltersHead'];
 export type Form = Schemas['Form'];
 export type Headline = Schemas['Headline'];
+export type InputKind = Schemas['DataCard']['kind'];
 export type Judged = Schemas['Judged'];
 export type KnobCard = Schemas['KnobCard'];
 export type Launch = Schemas['Launch'];
@@ -20,6 +21,7 @@ export type PixelsHead = Schemas['PixelsHead'];
 export type RunDetail = Schemas['RunDetail'];
 export type RunState = Headline['state'];
 export type Steered = Schemas['Steered'];
+export type TextPage = Schemas['TextPage'];
 
 export type EpochEnded = Schemas['EpochEnded'];
 export type Finding = Schemas['Finding'];

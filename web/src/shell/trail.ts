@@ -1,5 +1,6 @@
 // The way to where the page is, from the list of runs to one number, as links: each leads one or more levels up.
 import type { Place } from '../state/route';
+import { header } from './header.svelte';
 import { t } from './words';
 
 export interface Crumb {
@@ -12,11 +13,12 @@ export interface Crumb {
 
 const NOTHING_PICKED = { node: null, unit: null, at: null } as const;
 
-/** An image's name in words: "test:45" is "test image 45". */
+/** An image's or a text's name in words: "test:45" is "test image 45". */
 export function imageText(image: string): string {
+  const what = header.isText ? ('shell.text' as const) : ('shell.image' as const);
   const [split = '', number = ''] = image.split(':');
-  if (split === 'train' || split === 'validation' || split === 'test') return t(`shell.image.${split}`, { n: number });
-  return t('shell.image.own');
+  if (split === 'train' || split === 'validation' || split === 'test') return t(`${what}.${split}`, { n: number });
+  return t(`${what}.own`);
 }
 
 function inNode({ node, unit, at }: Place): Crumb[] {

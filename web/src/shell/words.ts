@@ -9,6 +9,10 @@ export const t = words({
   'shell.new': { en: 'new run', zh: '新建训练' },
   'shell.channel': { en: 'channel {n}', zh: '通道 {n}' },
   'shell.unit': { en: 'unit {n}', zh: '单元 {n}' },
+  'shell.text.train': { en: 'training text {n}', zh: '训练文本 {n}' },
+  'shell.text.validation': { en: 'validation text {n}', zh: '验证文本 {n}' },
+  'shell.text.test': { en: 'test text {n}', zh: '测试文本 {n}' },
+  'shell.text.own': { en: 'your text', zh: '你的文本' },
   'shell.image.train': { en: 'training image {n}', zh: '训练图像 {n}' },
   'shell.image.validation': { en: 'validation image {n}', zh: '验证图像 {n}' },
   'shell.image.test': { en: 'test image {n}', zh: '测试图像 {n}' },
@@ -89,10 +93,10 @@ export const t = words({
     en: 'Change the knob that the sentence below names.',
     zh: '请修改下面这句话提到的选项。',
   },
-  'problem.DataError': { en: 'These images cannot be used', zh: '这些图像无法使用' },
+  'problem.DataError': { en: 'These data cannot be used', zh: '这些数据无法使用' },
   'problem.DataError.message': {
-    en: 'The images or their labels are not what training needs, or they have moved.',
-    zh: '图像或标签不符合训练的要求，或者已被移走。',
+    en: 'The data or their labels are not what training needs, or they have moved.',
+    zh: '数据或标签不符合训练的要求，或者已被移走。',
   },
   'problem.DataError.hint': {
     en: 'Look at the folder that was given: its place, and what is in it.',
@@ -108,10 +112,7 @@ export const t = words({
     zh: '请换一张图像：支持 PNG、JPEG 等常见格式。',
   },
   'problem.ModelError': { en: 'The model cannot take this', zh: '模型无法处理这样的输入' },
-  'problem.ModelError.message': {
-    en: 'The model does not take images of this size or shape.',
-    zh: '该模型不支持这样大小或形状的图像。',
-  },
+  'problem.ModelError.message': { en: 'The model does not take such data.', zh: '该模型不接受这样的数据。' },
   'problem.ModelError.hint': {
     en: 'Choose another model, or another size of the images.',
     zh: '请更换模型，或更换图像大小。',

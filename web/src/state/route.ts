@@ -165,9 +165,9 @@ export function formatPlace(place: Place): string {
   return writePath(place) + (pairs.length > 0 ? `?${pairs.join('&')}` : '');
 }
 
-/** Encodes a value but leaves the commas and colons that a query may hold, so that an address can be read aloud. */
+/** Encodes a value but leaves the commas, colons and @ that a query may hold, so that an address can be read aloud. */
 function readable(given: string): string {
-  return encodeURIComponent(given).replaceAll('%2C', ',').replaceAll('%3A', ':');
+  return encodeURIComponent(given).replaceAll('%2C', ',').replaceAll('%3A', ':').replaceAll('%40', '@');
 }
 
 /** The place after a change. Another screen or another run starts afresh, with the language and what is unknown kept. */

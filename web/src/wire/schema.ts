@@ -188,6 +188,26 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/runs/{run}/texts': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Texts
+     * @description Texts of the run's data, word by word; at most 256.
+     */
+    get: operations['texts'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/runs/{run}/filters': {
     parameters: {
       query?: never;
@@ -237,7 +257,7 @@ export interface paths {
     };
     /**
      * Network
-     * @description The run's network, in the order that it is computed.
+     * @description The run's network, in the order that it is computed; of texts for as many words as the text has.
      */
     get: operations['network'];
     put?: never;
@@ -383,7 +403,7 @@ export interface paths {
     put?: never;
     /**
      * Give
-     * @description Keeps an image that a user gives, so that addresses can name it: a file, or raw pixels uint8 (C, H, W).
+     * @description Keeps what a user gives, so that addresses can name it: an image file, raw pixels uint8 (C, H, W), or a text.
      */
     post: operations['give'];
     delete?: never;
@@ -404,6 +424,26 @@ export interface paths {
      * @description An image that a user gave.
      */
     get: operations['given'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/runs/{run}/inputs/{hex}.txt': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Given Text
+     * @description A text that a user gave.
+     */
+    get: operations['given_text'];
     put?: never;
     post?: never;
     delete?: never;
@@ -534,16 +574,20 @@ export interface components {
       kernel: string;
       partial: string;
     };
-    /** @description A dataset known by name; `here` says whether it lies on this machine. */
+    /** @description A dataset known by name; `here` says whether it lies on this machine, `kind` what its examples are. */
     DataCard: {
       name: string;
       summary: string;
       here: boolean;
+      /** @enum {string} */
+      kind: 'images' | 'texts' | 'trees';
     };
-    /** @description A dataset to look at: a known name, or the path of a folder on the server's machine. */
+    /** @description A dataset to look at: a known name, or the path of a folder or a table on the server's machine. */
     DataQuestion: {
       name: string;
       image_size?: number | null;
+      text_column?: string | null;
+      label_column?: string | null;
     };
     /** @description What a dataset or folder holds, before training on it. */
     DataReport: {
@@ -618,11 +662,14 @@ export interface components {
       recorded_at: string;
       findings: string[];
     };
-    /** @description All that can be chosen for a new run. */
+    /** @description All that can be chosen for a new run; `usual` is the model for each kind of data, where none is named. */
     Form: {
       knobs: components['schemas']['KnobCard'][];
       models: components['schemas']['ModelCard'][];
       datasets: components['schemas']['DataCard'][];
+      usual: {
+        [key: string]: string;
+      };
     };
     /** @description An image that a user gave, as it can be named from now on. */
     GivenImage: {
@@ -672,7 +719,7 @@ export interface components {
      * @description One knob of the recipe; `default` None means that it is decided later, as `help` says.
      *
      *     `goes_with` names the knobs whose choice a model's own value of this one belongs to: where one of them is chosen
-     *     otherwise than the model's way, `default` applies here instead.
+     *     otherwise than the model's way, `default` applies here instead. `kinds` are the data that it speaks to.
      */
     KnobCard: {
       name: string;
@@ -690,6 +737,7 @@ export interface components {
       cost: string;
       source: string;
       goes_with: string[];
+      kinds: ('images' | 'texts' | 'trees')[];
     };
     /** @description A start: "starting" while it prepares, "started" once there is a run, "failed" with why. */
     Launch: {
@@ -727,7 +775,22 @@ export interface components {
     };
     /** @description What a live socket sends: lines in order; [] says that all is well and nothing new. */
     LiveMessage: components['schemas']['Told'][];
-    /** @description One architecture; `recipe` holds the knobs that suit it, over the general defaults. */
+    /**
+     * @description One architecture.
+     *
+     *     Attributes:
+     *         name: In the registry.
+     *         year: Of publication.
+     *         summary: What it is.
+     *         taught: What it taught the field.
+     *         paper: The source.
+     *         options: What can be chosen of it.
+     *         recipe: The knobs that suit it, over the general defaults.
+     *         takes: What it can learn from.
+     *         native: (C, H, W) of the paper's images; [] where it reads texts alone.
+     *         n_classes: How many the paper tells apart.
+     *         n_parameters: Learned numbers at that size and with those classes.
+     */
     ModelCard: {
       name: string;
       year: number;
@@ -738,6 +801,10 @@ export interface components {
       recipe: {
         [key: string]: unknown;
       };
+      takes: ('images' | 'texts' | 'trees')[];
+      native: number[];
+      n_classes: number;
+      n_parameters: number;
     };
     /** @description The network of a run in one mode, in the order it is computed. */
     Network: {
@@ -970,8 +1037,10 @@ export interface components {
      *         headline: The run in a line.
      *         version: Changes when the run's folder is another run's than before; part of the addresses that are cached.
      *         class_names: The classes, in label order.
-     *         input_shape: (C, H, W) of every image.
-     *         counts: How many images each part has: "train", "validation", "test".
+     *         kind: What its examples are.
+     *         input_shape: [C, H, W] of every image; [most words] of a text; [levels, width] of the largest tree.
+     *         n_words: Word numbers of the vocabulary, padding and unknown among them; None for images.
+     *         counts: How many examples each part has: "train", "validation", "test".
      *         recipe: Every knob.
      *         provenance: Versions, machine, fingerprint, command, start.
      *         plan: How the arithmetic is laid out.
@@ -986,7 +1055,10 @@ export interface components {
       headline: components['schemas']['Headline'];
       version: string;
       class_names: string[];
-      input_shape: [number, number, number];
+      /** @enum {string} */
+      kind: 'images' | 'texts' | 'trees';
+      input_shape: number[];
+      n_words: number | null;
       counts: {
         [key: string]: number;
       };
@@ -1171,6 +1243,25 @@ export interface components {
         | components['schemas']['ApplyPart']
       )[];
       rest: components['schemas']['Rest'] | null;
+    };
+    /** @description A text of the run's data or one that was given; `n_cut` words beyond those that are kept are not read. */
+    TextCard: {
+      image: string;
+      label: number | null;
+      text: string;
+      words: components['schemas']['TextWord'][];
+      n_cut: number;
+    };
+    /** @description Texts in the order asked. */
+    TextPage: {
+      texts: components['schemas']['TextCard'][];
+    };
+    /** @description A word of a text as the network knows it: its number, and its index in the input node without the batch axis. */
+    TextWord: {
+      word: string;
+      number: number;
+      known: boolean;
+      at: number[];
     };
     /** @description A checkpoint was removed, as the recipe's `keep` asks, or because a newer one replaces a safety checkpoint. */
     Thinned: {
@@ -1600,6 +1691,43 @@ export interface operations {
       };
     };
   };
+  texts: {
+    parameters: {
+      query: {
+        /** @description test:1,test:2 */
+        images: string;
+        /** @description The run's version: the answer may then be kept. */
+        v?: string | null;
+      };
+      header?: never;
+      path: {
+        /** @description A run's name, or "latest". */
+        run: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['TextPage'];
+        };
+      };
+      /** @description Refused: what was asked, the rule, and what to do. */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Refusal'];
+        };
+      };
+    };
+  };
   filters: {
     parameters: {
       query?: {
@@ -1674,6 +1802,8 @@ export interface operations {
       query?: {
         /** @description Of the network. */
         mode?: 'eval' | 'train';
+        /** @description Of texts: which the network is to take; else the first. */
+        image?: string | null;
         /** @description The run's version: the answer may then be kept. */
         v?: string | null;
       };
@@ -2093,6 +2223,7 @@ export interface operations {
       content: {
         'image/*': string;
         'application/octet-stream': string;
+        'text/plain': string;
       };
     };
     responses: {
@@ -2139,6 +2270,42 @@ export interface operations {
         };
         content: {
           'image/png': unknown;
+        };
+      };
+      /** @description Refused: what was asked, the rule, and what to do. */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Refusal'];
+        };
+      };
+    };
+  };
+  given_text: {
+    parameters: {
+      query?: {
+        /** @description The run's version: the answer may then be kept. */
+        v?: string | null;
+      };
+      header?: never;
+      path: {
+        hex: string;
+        /** @description A run's name, or "latest". */
+        run: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'text/plain': unknown;
         };
       };
       /** @description Refused: what was asked, the rule, and what to do. */

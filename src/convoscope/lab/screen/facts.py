@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from convoscope import data as data_room
+from convoscope.data import TextKnobs
 from convoscope.errors import RunError
 from convoscope.lab.answers import Order, answers, count, pick
 from convoscope.lab.listing import describe_data, list_data
+from convoscope.lab.reading import OF_IMAGES, OF_TEXTS, USUAL
 from convoscope.lab.ready import TOGETHER
 from convoscope.lab.screen.kept import Kept
 from convoscope.lab.screen.opened import find, version_of
@@ -24,6 +26,7 @@ from convoscope.lab.screen.records import (
     DataReport,
     Form,
     Headline,
+    InputKind,
     Judged,
     KnobCard,
     ModelCard,
@@ -31,7 +34,7 @@ from convoscope.lab.screen.records import (
     RunDetail,
     Snapshot,
 )
-from convoscope.models import MODELS
+from convoscope.models import MODELS, build, undrawn
 from convoscope.runs import store
 from convoscope.runs.describe import describe, headline
 from convoscope.runs.log import last_of, read_log
@@ -68,12 +71,12 @@ class Facts:
         """
         run = find(name, self.runs)
         known = describe(run)
-        card = run.card("data", "class_names", "policy")
-        policy, judged = card["policy"], known["evaluation"]
+        card, judged = run.card("data", "class_names", "policy"), known["evaluation"]
+        kind, shape, n_words = _shape(card["policy"])
         begun = [event for _, event in read_log(run.log_path, steps=False) if isinstance(event, Started)]
         return RunDetail(
             headline=_line(run), version=version_of(run), class_names=list(card["class_names"]),
-            input_shape=(policy["channels"], policy["height"], policy["width"]),
+            kind=kind, input_shape=shape, n_words=n_words,
             counts={part: int(card.get(f"n_{part}", 0)) for part in ("train", "validation", "test")},
             recipe=plain(known["recipe"]), provenance=plain(known["provenance"]), plan=plain(known["plan"]),
             snapshots=[Snapshot(one["step"], one["reason"]) for one in known["checkpoints"]],
@@ -99,13 +102,24 @@ class Facts:
         ]
         return AnswerPage(found.split, count(found, **which), offset, cards)
 
-    def check_data(self, name: str, image_size: int | None) -> DataReport:
+    def check_data(
+        self, name: str, image_size: int | None, text_column: str | None, label_column: str | None
+    ) -> DataReport:
         """What a dataset or a folder holds; broken files are named and passed over.
 
         Raises:
             DataError: there is nothing that can be trained on.
         """
-        return DataReport(name, plain(describe_data(name, image_size=image_size, broken="skip")))
+        texts = TextKnobs(text_column=text_column, label_column=label_column)
+        return DataReport(name, plain(describe_data(name, image_size=image_size, broken="skip", texts=texts)))
+
+
+def _shape(policy: dict[str, Any]) -> tuple[InputKind, list[int], int | None]:
+    """What a run's examples are, one's shape, and the word numbers of texts; from the run's card."""
+    if "vocabulary" not in policy:
+        return "images", [policy["channels"], policy["height"], policy["width"]], None
+    shape = [policy["n_levels"], policy["width"]] if policy["n_levels"] else [policy["length"]]
+    return policy["kind"], shape, policy["n_words"]
 
 
 def _line(run: Run) -> Headline:
@@ -163,6 +177,11 @@ def _knob_cards() -> list[KnobCard]:
                 optional=type(None) in kinds,
                 cost=knob.cost,
                 source=knob.source,
+                kinds=[
+                    kind
+                    for kind in get_args(InputKind)
+                    if item.name not in (OF_TEXTS if kind == "images" else OF_IMAGES)
+                ],
                 goes_with=[choice for choice, figures in TOGETHER.items() if item.name in figures],
             )
         )
@@ -183,14 +202,24 @@ def _kind(name: str, kinds: tuple[Any, ...], has_choices: bool) -> Kind:
 
 def form() -> Form:
     """All that can be chosen for a new run."""
-    models = [
-        ModelCard(
-            name, entry.year, entry.summary, entry.taught, entry.paper, _options(entry.options), dict(entry.recipe)
-        )
-        for name, entry in MODELS.items()
-    ]
-    datasets = [DataCard(one["name"], one["summary"], _is_here(one["name"])) for one in list_data()]
-    return Form(_knob_cards(), models, datasets)
+    models = [_model_card(name) for name in MODELS]
+    datasets = [DataCard(one["name"], one["summary"], _is_here(one["name"]), "images") for one in list_data()]
+    return Form(_knob_cards(), models, datasets, dict(USUAL))
+
+
+@cache
+def _model_card(name: str) -> ModelCard:
+    entry = MODELS[name]
+    shape, n_classes = entry.native
+    with undrawn():
+        network = build(name, shape, n_classes)
+    return ModelCard(
+        name=name, year=entry.year, summary=entry.summary, taught=entry.taught, paper=entry.paper,
+        options=_options(entry.options), recipe=dict(entry.recipe),
+        takes=[kind for kind in get_args(InputKind) if kind in entry.takes],
+        native=list(shape) if isinstance(shape, tuple) else [], n_classes=n_classes,
+        n_parameters=sum(parameter.numel() for parameter in network.parameters()),
+    )  # fmt: skip
 
 
 def _is_here(name: str) -> bool:

@@ -13,8 +13,8 @@ from convoscope.graph.extent import Extent, extents
 from convoscope.graph.field import field
 from convoscope.graph.graph import Argument, Graph, Node, Ref
 from convoscope.graph.places import everywhere, sources_of
-from convoscope.lab.microscope import costs_of, logits_of
-from convoscope.lab.screen.opened import OpenRun
+from convoscope.lab.microscope import costs_of, logits_of, seen_of
+from convoscope.lab.screen.opened import OpenRun, Picture
 from convoscope.lab.screen.sights import Mode, Network, NodeCard, Parameter, Source
 
 _STORED = ("parameter", "buffer", "constant")
@@ -22,24 +22,27 @@ _STORED = ("parameter", "buffer", "constant")
 
 def grid(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Channels, rows and columns of a value's shape, batch axis included: (1, K) is K channels of 1 x 1."""
-    own = shape[1:] if shape else ()
+    own = alone(shape)
     channels, rest = (own[0], own[1:]) if own else (1, ())
     return channels, math.prod(rest[:-1]), rest[-1] if rest else 1
 
 
-def network(run: OpenRun, mode: Mode) -> Network:
-    """The network of a run.
+def alone(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of one example's value; all of it where there is no batch axis, as what is counted has none: (6)."""
+    return shape[1:] if shape and shape[0] == 1 else shape
+
+
+def network(run: OpenRun, mode: Mode, picture: Picture | None = None) -> Network:
+    """The network of a run, as it takes an image or text.
 
     Raises:
         ModelError: it cannot be exported.
     """
-    if mode not in run.networks:
-        run.networks[mode] = _network(run, mode)
-    return run.networks[mode]
+    return run.networks.of((mode, run.form(picture)), lambda: _network(run, mode, picture))
 
 
-def _network(run: OpenRun, mode: Mode) -> Network:
-    graph = run.graph(mode).at(1)
+def _network(run: OpenRun, mode: Mode, picture: Picture | None) -> Network:
+    graph = run.graph(mode, picture).at(1)
     costs = costs_of(run.run, graph, mode)
     logits = logits_of(graph)
     after = _after(graph, logits)
@@ -72,8 +75,13 @@ def shown_node(graph: Graph, name: str) -> Node:
 
 
 def _is_shown(graph: Graph, node: Node) -> bool:
-    """Ops that make one value, and the image; what has several values is shown by its parts."""
-    return (node.kind == "op" and node.dtype != "tuple") or (node.kind == "input" and node.name == graph.inputs[0])
+    """Ops that make one value of each example, and the input; what has several values is shown by its parts.
+
+    What is the same for every example (the places along a text, a weight made of others) has no batch axis.
+    """
+    if node.kind == "input":
+        return node.name == graph.inputs[0]
+    return node.kind == "op" and node.dtype != "tuple" and node.shape[:1] in ((), (graph.batch,))
 
 
 def _after(graph: Graph, logits: str) -> set[str]:
@@ -95,7 +103,7 @@ def _card(graph: Graph, node: Node, is_loss: bool, flops: int, sizes: dict[str, 
     learned = sum(math.prod(one.shape) for one in parameters if one.kind == "parameter")
     return NodeCard(
         name=node.name, op=node.op, module=node.module, kind="op" if node.kind == "op" else "input",
-        shape=list(node.shape[1:]), n_channels=channels, rows=rows, columns=columns,
+        shape=list(alone(node.shape)), n_channels=channels, rows=rows, columns=columns,
         sources=sources(graph, node), parameters=parameters, n_parameters=learned, flops=flops,
         field=_field(graph, node, sizes.get(node.name)), settings=_settings(node), is_loss=is_loss,
     )  # fmt: skip
@@ -127,7 +135,7 @@ def channels_read(graph: Graph, node: Node, source: str, channel: int) -> list[i
     """The channels of a source that one channel of a node depends on."""
     shape = graph.nodes[source].shape
     n = grid(shape)[0]
-    if len(shape) < 2 or len(node.shape) < 2:
+    if min(len(shape), len(node.shape)) < 2 or shape[0] != 1 or node.shape[0] != 1:
         return list(range(n))
     places = everywhere(node.shape)
     only = np.zeros(node.shape[1], dtype=bool)
@@ -140,13 +148,23 @@ def channels_read(graph: Graph, node: Node, source: str, channel: int) -> list[i
 
 
 def _field(graph: Graph, node: Node, extent: Extent | None) -> list[int]:
-    """Rows and columns of the image that a unit in the middle sees."""
+    """Rows and columns of the image that a unit in the middle sees; of a text one row of its words; [] of a tree."""
+    if "float" not in graph.nodes[graph.inputs[0]].dtype:
+        return _words_seen(graph, node)
     image = graph.nodes[graph.inputs[0]].shape[2:]
     if extent is not None and extent.axes is not None:
         return [min(axis.size, length) for axis, length in zip(extent.axes, image, strict=True)]
     middle = (0, *(length // 2 for length in node.shape[1:])) if node.shape else ()
     with contextlib.suppress(ConvoscopeError):
         return [last - first + 1 for first, last in field(graph, node.name, middle).pixels]
+    return []
+
+
+def _words_seen(graph: Graph, node: Node) -> list[int]:
+    middle = (0, *(length // 2 for length in node.shape[1:])) if node.shape else ()
+    with contextlib.suppress(ConvoscopeError):
+        for first, last in seen_of(graph, field(graph, node.name, middle)):
+            return [1, last - first + 1]
     return []
 
 

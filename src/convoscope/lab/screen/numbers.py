@@ -9,6 +9,7 @@ from typing import Literal
 from convoscope.errors import ConvoscopeError, InputError
 from convoscope.graph.field import field
 from convoscope.graph.graph import Graph, Node
+from convoscope.lab.microscope import seen_of
 from convoscope.lab.screen.ask import Ask
 from convoscope.lab.screen.opened import OpenRun, Picture
 from convoscope.lab.screen.pack import plain
@@ -95,6 +96,9 @@ def _box(graph: Graph, node: Node, at: Sequence[int]) -> Box | None:
     index = tuple(at) if len(at) == len(node.shape) else (0, *at)
     with contextlib.suppress(ConvoscopeError):
         found = field(graph, node.name, index)
+        if "float" not in graph.nodes[graph.inputs[0]].dtype:
+            seen = seen_of(graph, found)  # the words of a text, as one row
+            return Box((0, 0), seen[0], found.exact) if seen else None
         if len(found.pixels) == 2:
             return Box(found.pixels[0], found.pixels[1], found.exact)
     return None

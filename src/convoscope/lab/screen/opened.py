@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convoscope import data as data_room
-from convoscope.data import Dataset, Opened
-from convoscope.errors import RunError, UnknownName
+from convoscope.data import Dataset, Examples, Opened, TextPolicy, Texts
+from convoscope.errors import InputError, RunError, UnknownName
 from convoscope.graph.graph import Graph, Mode
 from convoscope.lab.folder import folder_of
 from convoscope.lab.microscope import graph_of, split_of
@@ -25,20 +24,45 @@ from convoscope.runs.store import Run
 from convoscope.train.feed import Feed
 
 Weights = dict[str, Tensor]
+_MOST_GRAPHS = 12  # held in memory: a run of images has two, one of texts two for each length
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as a network takes it: uint8 (C, H, W), its name, and its label where it has one."""
+    """An image or a text as a network takes it: alone among examples, its name, and its label where it has one."""
 
     name: str
-    pixels: NDArray[np.uint8]
+    one: Examples
     label: int | None
 
     @cached_property
     def key(self) -> bytes:
-        """Equal for equal images with equal labels."""
-        return hashlib.sha256(self.pixels.tobytes() + f"{self.pixels.shape} {self.label}".encode()).digest()
+        """Equal for equal images, or equal words, with equal labels."""
+        values = self.one.values
+        return hashlib.sha256(values.tobytes() + f"{values.shape} {self.label}".encode()).digest()
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The image, uint8 (C, H, W).
+
+        Raises:
+            InputError: it is a text.
+        """
+        if not isinstance(self.one, Dataset):
+            raise InputError(f"{self.name} is a text, and an image was asked for.", hint="Texts are asked for as such.")
+        (pixels,) = self.one.images
+        return np.asarray(pixels, np.uint8)
+
+    @property
+    def text(self) -> Texts:
+        """The text.
+
+        Raises:
+            InputError: it is an image.
+        """
+        if not isinstance(self.one, Texts):
+            raise InputError(f"{self.name} is an image, and a text was asked for.", hint="Ask for it among images.")
+        return self.one
 
 
 def version_of(run: Run) -> str:
@@ -67,9 +91,9 @@ class OpenRun:
     def __init__(self, run: Run, version: str, keep_bytes: int) -> None:
         self.run, self.version = run, version
         self._weights: Kept[Weights] = Kept(keep_bytes, lambda found: sum(t.nbytes for t in found.values()))
-        self._graphs: dict[Mode, Graph] = {}
+        self._graphs: Kept[Graph] = Kept(_MOST_GRAPHS)
         self.ranks: dict[tuple[Mode, str], list[int]] = {}
-        self.networks: dict[Mode, Network] = {}
+        self.networks: Kept[Network] = Kept(_MOST_GRAPHS)
 
     @cached_property
     def trainee(self) -> Trainee:
@@ -79,19 +103,24 @@ class OpenRun:
     @cached_property
     def opened(self) -> Opened:
         """The run's own data, read as it was read in training."""
-        recipe = self.trainee.recipe
-        return data_room.open_data(
-            recipe.data, validation=recipe.validation, seed=recipe.seed, broken=recipe.broken,
-            policy=self.trainee.policy,
-        )  # fmt: skip
+        return self.trainee.opened()
 
-    def part(self, name: str) -> Dataset | None:
+    def part(self, name: str) -> Examples | None:
         """One of the data's parts: train, validation or test."""
-        splits = self.opened.splits
-        return {"train": splits.train, "validation": splits.validation, "test": splits.test}[name]
+        return self.opened.splits.parts().get(name)
+
+    @property
+    def takes_texts(self) -> bool:
+        """Whether the network takes texts, or trees of them."""
+        return isinstance(self.trainee.policy, TextPolicy)
+
+    def first(self) -> Picture:
+        """The first image or text of the test part, else of validation, else of train."""
+        parts = ((name, self.part(name)) for name in ("test", "validation", "train"))
+        return self.picture(next(f"{name}:0" for name, part in parts if part is not None and len(part)))
 
     def picture(self, name: str) -> Picture:
-        """An image of the run's own data: "test:45".
+        """An image or text of the run's own data: "test:45".
 
         Raises:
             UnknownName: it is no such name, or there is no such image.
@@ -102,9 +131,10 @@ class OpenRun:
         split, number = found
         part = self.part(split)
         if part is None or number >= len(part):
-            there = f"images 0 to {len(part) - 1}" if part is not None and len(part) else "no images"
+            kind = "texts" if self.takes_texts else "images"
+            there = f"{kind} 0 to {len(part) - 1}" if part is not None and len(part) else f"no {kind}"
             raise UnknownName(f"{name} was asked for; the {split} part of {self.trainee.recipe.data} has {there}.")
-        return Picture(name, part.images[number], int(part.labels[number]))
+        return Picture(name, part.take(np.array([number])), int(part.labels[number]))
 
     def step(self, asked: int | None) -> int | None:
         """The checkpoint to read: the one asked for; None for final weights; without those the newest one.
@@ -135,29 +165,53 @@ class OpenRun:
             self._weights.put(step, found)
         return found
 
-    def graph(self, mode: Mode) -> Graph:
+    def graph(self, mode: Mode, picture: Picture | None = None) -> Graph:
         """The run's network in a mode, with its loss; exported on the first look and kept with the run.
+
+        That of a text is for as many words as it has (a tree's for its depth and width).
+
+        Args:
+            mode: Of the network.
+            picture: The image or text that it is to take; the first of the run's data without it.
 
         Raises:
             ModelError: it cannot be exported.
         """
-        if mode not in self._graphs:
-            blank = np.zeros((1, *self.shape), np.uint8)
-            self._graphs[mode] = graph_of(self.trainee, self.inputs(blank), torch.tensor([0]), mode)
-        return self._graphs[mode]
+        return self._graphs.of((mode, self.form(picture)), lambda: self._graph(mode, picture))
+
+    def _graph(self, mode: Mode, picture: Picture | None) -> Graph:
+        if self.takes_texts:
+            x = self.inputs((picture or self.first()).one)
+        else:
+            x = self.inputs(self.unlabelled(np.zeros(self.shape, np.uint8)))
+        return graph_of(self.trainee, x, torch.tensor([0]), mode)
+
+    def form(self, picture: Picture | None = None) -> tuple[int, ...]:
+        """What of an input the network's form hangs on: how much a text fills; nothing of an image."""
+        if not self.takes_texts:
+            return ()
+        return tuple(int(n) for n in (picture or self.first()).text.extents[0])
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of every image."""
-        policy = self.trainee.policy
-        return policy.channels, policy.height, policy.width
+        """(C, H, W) of every image.
 
-    def inputs(self, images: NDArray[np.uint8]) -> Tensor:
-        """uint8 images (N, C, H, W), normalised as in training: float32 on the run's device."""
-        names = self.trainee.class_names
-        unlabelled = Dataset(images, np.zeros(len(images), np.int64), names, self.run.name)
-        feed = Feed(unlabelled, self.trainee.normalisation, self.trainee.machine.device)
-        return feed.batch(torch.arange(len(images)), 0)[0]
+        Raises:
+            InputError: the network takes texts.
+        """
+        policy = self.trainee.policy
+        if isinstance(policy, TextPolicy):
+            raise InputError(f"{self.run.name} takes texts, and was given or asked for an image.", hint="Give a text.")
+        return policy.shape
+
+    def unlabelled(self, pixels: NDArray[np.uint8]) -> Dataset:
+        """An image uint8 (C, H, W) alone, of no class that matters."""
+        return Dataset(pixels[None], np.zeros(1, np.int64), self.trainee.class_names, self.run.name)
+
+    def inputs(self, examples: Examples) -> Tensor:
+        """Examples as the network takes them, on the run's device: images normalised as in training, texts trimmed."""
+        feed = Feed(examples, self.trainee.normalisation, self.trainee.machine.device)
+        return feed.batch(torch.arange(len(examples)), 0)[0]
 
 
 def _copy(weight: Tensor, *, turned: bool) -> Tensor:

@@ -90,8 +90,8 @@ class Passes:
 
 
 def _passed(run: OpenRun, picture: Picture, ask: Ask, *, gradients: bool) -> Pass:
-    graph, weights = run.graph(ask.mode), run.weights(ask.step)
-    x = run.inputs(picture.pixels[None])
+    graph, weights = run.graph(ask.mode, picture), run.weights(ask.step)
+    x = run.inputs(picture.one)
     target, target_is = _target(run, picture, ask.target)
     seed = run.trainee.recipe.seed
     if target is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 State: TypeAlias = Literal["finished", "training", "paused", "stopped", "failed", "interrupted", "broken"]
+InputKind: TypeAlias = Literal["images", "texts", "trees"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,10 @@ class RunDetail:
         headline: The run in a line.
         version: Changes when the run's folder is another run's than before; part of the addresses that are cached.
         class_names: The classes, in label order.
-        input_shape: (C, H, W) of every image.
-        counts: How many images each part has: "train", "validation", "test".
+        kind: What its examples are.
+        input_shape: [C, H, W] of every image; [most words] of a text; [levels, width] of the largest tree.
+        n_words: Word numbers of the vocabulary, padding and unknown among them; None for images.
+        counts: How many examples each part has: "train", "validation", "test".
         recipe: Every knob.
         provenance: Versions, machine, fingerprint, command, start.
         plan: How the arithmetic is laid out.
@@ -90,7 +93,9 @@ class RunDetail:
     headline: Headline
     version: str
     class_names: list[str]
-    input_shape: tuple[int, int, int]
+    kind: InputKind
+    input_shape: list[int]
+    n_words: int | None
     counts: dict[str, int]
     recipe: dict[str, Any]
     provenance: dict[str, Any]
@@ -129,7 +134,7 @@ class KnobCard:
     """One knob of the recipe; `default` None means that it is decided later, as `help` says.
 
     `goes_with` names the knobs whose choice a model's own value of this one belongs to: where one of them is chosen
-    otherwise than the model's way, `default` applies here instead.
+    otherwise than the model's way, `default` applies here instead. `kinds` are the data that it speaks to.
     """
 
     name: str
@@ -146,6 +151,7 @@ class KnobCard:
     cost: str
     source: str
     goes_with: list[str]
+    kinds: list[InputKind]
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,21 @@ class OptionCard:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """One architecture; `recipe` holds the knobs that suit it, over the general defaults."""
+    """One architecture.
+
+    Attributes:
+        name: In the registry.
+        year: Of publication.
+        summary: What it is.
+        taught: What it taught the field.
+        paper: The source.
+        options: What can be chosen of it.
+        recipe: The knobs that suit it, over the general defaults.
+        takes: What it can learn from.
+        native: (C, H, W) of the paper's images; [] where it reads texts alone.
+        n_classes: How many the paper tells apart.
+        n_parameters: Learned numbers at that size and with those classes.
+    """
 
     name: str
     year: int
@@ -170,24 +190,30 @@ class ModelCard:
     paper: str
     options: list[OptionCard]
     recipe: dict[str, Any]
+    takes: list[InputKind]
+    native: list[int]
+    n_classes: int
+    n_parameters: int
 
 
 @dataclass(frozen=True)
 class DataCard:
-    """A dataset known by name; `here` says whether it lies on this machine."""
+    """A dataset known by name; `here` says whether it lies on this machine, `kind` what its examples are."""
 
     name: str
     summary: str
     here: bool
+    kind: InputKind
 
 
 @dataclass(frozen=True)
 class Form:
-    """All that can be chosen for a new run."""
+    """All that can be chosen for a new run; `usual` is the model for each kind of data, where none is named."""
 
     knobs: list[KnobCard]
     models: list[ModelCard]
     datasets: list[DataCard]
+    usual: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -202,6 +228,34 @@ class GivenImage:
     """An image that a user gave, as it can be named from now on."""
 
     image: str
+
+
+@dataclass(frozen=True)
+class TextWord:
+    """A word of a text as the network knows it: its number, and its index in the input node without the batch axis."""
+
+    word: str
+    number: int
+    known: bool
+    at: list[int]
+
+
+@dataclass(frozen=True)
+class TextCard:
+    """A text of the run's data or one that was given; `n_cut` words beyond those that are kept are not read."""
+
+    image: str
+    label: int | None
+    text: str
+    words: list[TextWord]
+    n_cut: int
+
+
+@dataclass(frozen=True)
+class TextPage:
+    """Texts in the order asked."""
+
+    texts: list[TextCard]
 
 
 @dataclass(frozen=True)

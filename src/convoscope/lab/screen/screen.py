@@ -34,6 +34,7 @@ from convoscope.lab.screen.records import (
     Headline,
     PixelsHead,
     RunDetail,
+    TextPage,
     Written,
 )
 from convoscope.lab.screen.sheets import as_images
@@ -81,9 +82,11 @@ class Screen:
         """All that can be chosen for a new run."""
         return form()
 
-    def check_data(self, name: str, image_size: int | None) -> DataReport:
-        """What a dataset or folder holds; DataError where nothing can be trained on."""
-        return self._facts.check_data(name, image_size)
+    def check_data(
+        self, name: str, image_size: int | None, text_column: str | None = None, label_column: str | None = None
+    ) -> DataReport:
+        """What a dataset, a folder or a table holds; DataError where nothing can be trained on."""
+        return self._facts.check_data(name, image_size, text_column, label_column)
 
     def answers(
         self, run: str, truth: int | None, predicted: int | None, wrong: bool, order: Order, offset: int, limit: int
@@ -103,18 +106,26 @@ class Screen:
         pixels = np.stack([picture.pixels for picture in found]) if found else np.zeros((0, *opened.shape), np.uint8)
         return pack(PixelsHead(names, [picture.label for picture in found]), {"images": pixels})
 
+    def texts(self, run: str, names: list[str]) -> TextPage:
+        """Texts by name, word by word; InputError where the run's examples are images."""
+        opened = self._run(run)
+        return TextPage([inputs.card(self._picture(opened, name, None)) for name in names])
+
     def filters(self, run: str, step: int | None) -> bytes:
         """The pack `FiltersHead`: the first layer's weights at a step."""
         opened = self._run(run)
+        if opened.takes_texts:
+            return pack(FiltersHead(opened.step(step), ""), {})
         for name, weight in opened.weights(step).items():
             if weight.dim() == 4 or (weight.dim() == 2 and weight.shape[1] == np.prod(opened.shape)):
                 return pack(FiltersHead(opened.step(step), name), {"filters": as_images(weight, opened.shape)})
         return pack(FiltersHead(opened.step(step), ""), {})
 
-    def network(self, run: str, mode: Mode) -> Network:
-        """The run's network; ModelError where it cannot be exported."""
+    def network(self, run: str, mode: Mode, image: str | None = None) -> Network:
+        """The run's network, for a text as it takes that one; ModelError where it cannot be exported."""
         opened = self._run(run)
-        return self._do(lambda: network(opened, mode))
+        picture = self._picture(opened, image, None) if image is not None and opened.takes_texts else None
+        return self._do(lambda: network(opened, mode, picture))
 
     def atlas(
         self, run: str, ask: Ask, nodes: list[str] | None, k: int, vector: int, tile: int, pixels: bytes | None
@@ -135,7 +146,7 @@ class Screen:
         picture = self._picture(opened, ask.image, None)
         if ask.tab == "update":
             return self._changed(opened, picture, ask, changes_of.layer, node)
-        gradients = sheets_of.is_small(opened.graph(ask.mode))
+        gradients = sheets_of.is_small(opened.graph(ask.mode, picture))
         found = self._do(lambda: sheets_of.layer(opened, self._passes, picture, ask, node, gradients=gradients))
         self._go_back_later(opened, picture, ask)
         return found
@@ -159,7 +170,7 @@ class Screen:
     def number(self, run: str, ask: Ask, node: str, at: tuple[int, ...], by: numbers.By, terms: int) -> NumberCard:
         """One number, opened; in the tab "update" a parameter's, by the step after the snapshot."""
         opened = self._run(run)
-        graph = opened.graph(ask.mode)
+        graph = opened.graph(ask.mode, self._picture(opened, ask.image, None) if opened.takes_texts else None)
         found, step = self._opened(opened, ask, node, at)
         place = None if ask.tab == "update" else graph.find(node)
         card = numbers.card(found, place, place.name if place else node, at, ask.tab, by, terms, graph)
@@ -176,6 +187,16 @@ class Screen:
     def keep(self, run: str, content: bytes, raw: bool) -> GivenImage:
         """Keeps an image that a user gives, a file or raw pixels; BrokenImage where it cannot be read."""
         return GivenImage(inputs.keep(self.runs, self._run(run), content, is_raw=raw))
+
+    def keep_text(self, run: str, content: bytes) -> GivenImage:
+        """Keeps a text that a user gives, in UTF-8; InputError where the network knows no word of it."""
+        return GivenImage(inputs.keep_text(self.runs, self._run(run), content))
+
+    def kept_text(self, run: str, digits: str) -> bytes:
+        """A text that a user gave, in UTF-8."""
+        picture = inputs.given(self.runs, self._run(run), f"input:{digits}")
+        assert picture is not None
+        return picture.text.originals[0].encode()
 
     def kept_png(self, run: str, digits: str) -> bytes:
         """An image that a user gave, as a PNG file."""
@@ -204,7 +225,7 @@ class Screen:
 
     def _go_back_later(self, run: OpenRun, picture: Picture, ask: Ask) -> None:
         """Has the gradients of a large network at hand before somebody asks for them."""
-        if ask.mode == "eval" and not sheets_of.is_small(run.graph(ask.mode)):
+        if ask.mode == "eval" and not sheets_of.is_small(run.graph(ask.mode, picture)):
             self._later(lambda: self._passes.of(run, picture, ask, gradients=True))
 
     def _later(self, work: Callable[[], object]) -> None:
@@ -231,5 +252,5 @@ class Screen:
 
     def _picture(self, run: OpenRun, name: str, pixels: bytes | None) -> Picture:
         if pixels is not None:
-            return Picture(DRAWN, inputs.raw(run, pixels), None)
+            return Picture(DRAWN, run.unlabelled(inputs.raw(run, pixels)), None)
         return inputs.given(self.runs, run, name) or run.picture(name)

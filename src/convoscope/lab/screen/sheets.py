@@ -100,7 +100,9 @@ def filters(graph: Graph, node: Node, tensors: dict[str, Tensor]) -> tuple[str, 
     for name in node.inputs:
         if graph.nodes[name].kind == "parameter" and len(graph.nodes[name].shape) > 1:
             shape = list(graph.nodes[name].shape)
-            return name, shape, as_images(tensors[name], tuple(graph.nodes[graph.inputs[0]].shape[1:]))
+            image = graph.nodes[graph.inputs[0]]
+            pixels = image.shape[1:] if "float" in image.dtype else (0,)  # words are no pixels
+            return name, shape, as_images(tensors[name], tuple(pixels))
     return "", [], None
 
 

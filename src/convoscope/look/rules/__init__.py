@@ -6,6 +6,7 @@ from convoscope.look.rules import (  # noqa: F401 - each registers its rules
     attention,
     constant,
     convolution,
+    distance,
     dropout,
     embedding,
     linear,

@@ -16,7 +16,9 @@ export function named(image: string | null): Named | null {
 }
 
 /** What an image is called on the page. */
-export function called(image: string): string {
+export function called(image: string, isText = false): string {
   const name = named(image);
-  return name ? t('input.image', { part: t(`input.part.${name.part}`), n: name.at }) : t('input.given');
+  return name
+    ? t('input.image', { part: t(`input.part.${name.part}`), n: name.at })
+    : t(isText ? 'input.text.given' : 'input.given');
 }

@@ -1,4 +1,5 @@
-// The shelf: a part of the data as one long row of images, of which only what is looked at is fetched.
+// The shelf: a part of the data as one long row of images or texts, of which only what is looked at is fetched.
+import { texts } from '../../runs/judged/texts';
 import { thumbnails, type Pixels } from '../../runs/judged/thumbnails';
 import { asProblem, get, isAbort, type ApiError } from '../../wire/api';
 import type { components } from '../../wire/schema';
@@ -35,6 +36,7 @@ export class Shelf {
   total: number | null = $state(null);
   items: ReadonlyMap<number, Item> = $state.raw(new Map());
   pixels: ReadonlyMap<string, Pixels> = $state.raw(new Map());
+  texts: ReadonlyMap<string, string> = $state.raw(new Map());
   problem: ApiError | null = $state.raw(null);
   readonly #scene: Scene;
   readonly #asked: Asked;
@@ -46,6 +48,11 @@ export class Shelf {
     this.#asked = asked;
     if (!this.#isJudged) this.total = scene.detail?.counts[asked.part] ?? 0;
     this.want(0, 0);
+  }
+
+  /** Whether what stands here are texts: they are read, not looked at. */
+  get isText(): boolean {
+    return this.#scene.isText;
   }
 
   get #isJudged(): boolean {
@@ -77,9 +84,14 @@ export class Shelf {
       const items = this.#isJudged ? await this.#answers(page, signal) : this.#numbered(page);
       this.items = new Map([...this.items, ...items.map((item, k) => [page * PAGE + k, item] as const)]);
       const names = items.map(({ image }) => image);
-      await thumbnails(this.#scene.run, this.#scene.detail?.version ?? '', names, signal, (some) => {
-        this.pixels = new Map([...this.pixels, ...some]);
-      });
+      const version = this.#scene.detail?.version ?? '';
+      if (this.isText) {
+        this.texts = new Map([...this.texts, ...(await texts(this.#scene.run, version, names, signal))]);
+      } else {
+        await thumbnails(this.#scene.run, version, names, signal, (some) => {
+          this.pixels = new Map([...this.pixels, ...some]);
+        });
+      }
     } catch (error) {
       this.#pages.delete(page);
       if (!isAbort(error)) this.problem = asProblem(error);

@@ -11,5 +11,6 @@ export const t = words({
   'box.parameters': { en: 'parameters', zh: '参数' },
   'box.flops': { en: 'FLOPs', zh: '浮点运算' },
   'box.field': { en: 'a unit sees', zh: '感受野' },
+  'box.field.words': { en: '{n} {n|word|words}', zh: '{n} 个词' },
   'box.field.size': { en: '{rows} × {columns} px', zh: '{rows} × {columns} 像素' },
 });

@@ -6,7 +6,7 @@ export const t = words({
   'panel.channels': { en: '{n} {n|channel|channels}', zh: '{n} 个通道' },
   'panel.units': { en: '{n} {n|unit|units}', zh: '{n} 个单元' },
   'panel.dead': { en: '{n} dead', zh: '{n} 个死亡' },
-  'panel.dead.help': { en: 'A dead channel is 0 everywhere for this image.', zh: '死亡通道对这张图像处处为 0。' },
+  'panel.dead.help': { en: 'A dead channel is 0 everywhere for this input.', zh: '死亡通道对这个输入处处为 0。' },
   'panel.minimum': { en: 'min', zh: '最小' },
   'panel.mean': { en: 'mean', zh: '均值' },
   'panel.maximum': { en: 'max', zh: '最大' },

@@ -1,6 +1,7 @@
 // What is filled in for a new run: kept while the page lives and through a reload, until the run has started.
-import type { Form, Value } from '../types';
+import type { Form, InputKind, Value } from '../types';
 import { commandOf } from './command';
+import { kinds } from './kinds.svelte';
 import { defaultsOf, fromRecipe, modelOf, toSend, type Given } from './values';
 
 const KEPT = 'convoscope.draft';
@@ -72,7 +73,7 @@ class Draft {
   }
 
   sent(form: Form): Record<string, unknown> {
-    return toSend(form, this.given, this.options);
+    return toSend(form, this.#settled(form), this.options);
   }
 
   command(form: Form): string {
@@ -80,11 +81,35 @@ class Draft {
   }
 
   usual(form: Form): Given {
-    return defaultsOf(form, this.given);
+    return defaultsOf(form, this.#settled(form));
+  }
+
+  /** The name or the path of the data; "" while a path is still to be given. */
+  data(form: Form): string {
+    return String(this.given.data ?? form.knobs.find(({ name }) => name === 'data')?.default ?? '');
+  }
+
+  /** What kind the data are; null while that is not known. */
+  kind(form: Form): InputKind | null {
+    return kinds.of(form, this.data(form));
+  }
+
+  /** The model where none is chosen. */
+  usualModel(form: Form): string {
+    return form.usual[this.kind(form) ?? 'images'] ?? '';
+  }
+
+  /** What was chosen, as far as it speaks to the data, with a model that takes them. */
+  #settled(form: Form): Given {
+    const kind = this.kind(form);
+    const speaks = (name: string): boolean =>
+      kind === null || (form.knobs.find((knob) => knob.name === name)?.kinds.includes(kind) ?? true);
+    const given = Object.fromEntries(Object.entries(this.given).filter(([name]) => speaks(name)));
+    return kind === null || kind === 'images' ? given : { model: this.usualModel(form), ...given };
   }
 
   model(form: Form): ReturnType<typeof modelOf> {
-    return modelOf(form, this.given);
+    return modelOf(form, this.#settled(form));
   }
 
   #keep(next: Kept): void {

@@ -1,6 +1,7 @@
-// Answers on a run's images, page after page, each with its pixels.
+// Answers on a run's images or texts, page after page, each with its pixels or its words.
 import { asProblem, get, isAbort, path, type ApiError } from '../../wire/api';
 import type { AnswerCard, AnswerPage } from '../types';
+import { texts } from './texts';
 import { thumbnails, type Pixels } from './thumbnails';
 
 export type Order = 'loss' | 'index' | 'confidence';
@@ -15,6 +16,7 @@ export interface Asked {
 export class Answers {
   answers: AnswerCard[] = $state.raw([]);
   pixels: ReadonlyMap<string, Pixels> = $state.raw(new Map());
+  texts: ReadonlyMap<string, string> = $state.raw(new Map());
   total: number | null = $state(null);
   busy = $state(false);
   problem: ApiError | null = $state.raw(null);
@@ -25,6 +27,7 @@ export class Answers {
     readonly version: string,
     readonly asked: Asked,
     readonly atOnce: number,
+    readonly isText: boolean,
   ) {
     void this.more();
   }
@@ -45,9 +48,13 @@ export class Answers {
       this.answers = [...this.answers, ...page.answers];
       this.total = page.total;
       const images = page.answers.map(({ image }) => image);
-      await thumbnails(this.run, this.version, images, signal, (some) => {
-        this.pixels = new Map([...this.pixels, ...some]);
-      });
+      if (this.isText) {
+        this.texts = new Map([...this.texts, ...(await texts(this.run, this.version, images, signal))]);
+      } else {
+        await thumbnails(this.run, this.version, images, signal, (some) => {
+          this.pixels = new Map([...this.pixels, ...some]);
+        });
+      }
     } catch (error) {
       if (!isAbort(error)) this.problem = asProblem(error);
     }
