@@ -17,7 +17,7 @@ from convoscope.runs import store
 from convoscope.runs.answers import Answers, read_answers, write_answers
 from convoscope.train.metrics import Evaluation
 
-KNOBS = {"model": "linear", "epochs": 1, "batch_size": 30, "device": "cpu", "lr": 1e-4, "threads": 1, "shards": 1}
+KNOBS = {"model": "mlp", "epochs": 1, "batch_size": 30, "device": "cpu", "lr": 1e-4, "threads": 1, "shards": 1}
 
 
 @pytest.fixture

@@ -145,6 +145,8 @@ def test_linear_is_one_template_a_class() -> None:
     model = build("linear", (3, 4, 5), 6)
     assert n_parameters(model) == 60 * 6 + 6
     weight = model.get_parameter("fc.weight")
+    assert not weight.any()  # a template is what training put there, and nothing else
+    initialise(model, "xavier")
     x = torch.randn(2, 3, 4, 5)
     expected = torch.einsum("kchw,nchw->nk", weight.view(6, 3, 4, 5), x) + model.get_parameter("fc.bias")
     torch.testing.assert_close(model(x), expected)

@@ -112,7 +112,7 @@ class _Board:
             where += f", {event.shards} shards a batch"
         verb = "Going on with" if event.step else "Training"
         self._console.print(
-            f"{verb} {_word(self._run)}: {event.n_parameters:,} parameters, {event.n_train:,} to learn from, "
+            f"{verb} {_word(self._run)}: {event.n_parameters:,} parameters, {event.n_train:,} examples to learn from, "
             f"{event.n_validation:,} to watch, {event.n_steps:,} steps ({where})"
         )
         self._task = self._bar.add_task(
@@ -152,7 +152,7 @@ class _Board:
         say = self._console.print
         say(f"Trained {event.step:,} steps in {event.training_seconds:.1f} s ({event.reason}).")
         if event.test_accuracy is not None:
-            say(f"[bold]Test accuracy {event.test_accuracy:.4f}[/] on {event.n_test:,} never used before.")
+            say(f"[bold]Test accuracy {event.test_accuracy:.4f}[/] on {event.n_test:,} examples never used before.")
         say(f"Run:    {_word(event.run)}")
         if event.report:
             say(f"Report: {_word(event.report)}")
@@ -236,7 +236,9 @@ def evaluation(facts: dict[str, Any]) -> None:
     table = _table("hardest", "truth", "predicted", "probability", "loss", *(["text"] if of_texts else []))
     for row in facts["hardest"]:
         surely = (_share(row["probability"]), _number(row["loss"], ".3f"))
-        _add_row(table, row["image"], row["truth"], row["predicted"], *surely, *([_short(row["text"])] * of_texts))
+        _add_row(
+            table, row["image"], row["truth"], row["predicted"], *surely, *([_short(row["text"])] if of_texts else [])
+        )
     console.print(table)
 
 
@@ -273,7 +275,7 @@ def predictions(rows: list[dict[str, Any]]) -> None:
             errors.print(f"[red]{_word(row['error'])}[/]", soft_wrap=True)
         else:
             best = "  ".join(f"{_word(entry['class'])} {entry['probability']:.4f}" for entry in row["top"])
-            console.print(f"{_word(_short(row['path']))}: {best}", soft_wrap=True)
+            console.print(f"{_word(row['path'])}: {best}", soft_wrap=True)
 
 
 def datasets(rows: list[dict[str, str]]) -> None:
@@ -288,7 +290,7 @@ def dataset(facts: dict[str, Any]) -> None:
     """What a dataset holds."""
     console = _console()
     what = _words_told(facts) if "text" in facts else _shape_told(facts["shape"])
-    console.print(f"[bold]{_word(facts['name'])}[/]: {what}, fingerprint {facts['fingerprint'][:16]}", soft_wrap=True)
+    console.print(f"[bold]{_word(facts['name'])}[/]: {what}, fingerprint {facts['fingerprint'][:16]}")
     parts = list(facts["splits"])
     table = _table("class", *parts)
     for k, name in enumerate(facts["class_names"]):

@@ -51,7 +51,8 @@ def models(rows: list[dict[str, Any]]) -> None:
 def model(facts: dict[str, Any], *, all_layers: bool = False) -> None:
     """One architecture: what it is, the table of its layers, its figures, options and usual recipe."""
     console = _console()
-    console.print(f"[bold]{_word(facts['name'])}[/] ({facts['year']})  {_word(facts['paper'])}")
+    year = f" ({facts['year']})" if facts["year"] else ""  # a network of the user's own has none
+    console.print(f"[bold]{_word(facts['name'])}[/]{year}  {_word(facts['paper'])}".rstrip())
     for said in (facts["summary"], facts["taught"] and f"What it taught: {facts['taught']}"):
         if said:
             console.print(_word(said))

@@ -22,7 +22,7 @@ from torch import nn
 
 from convoscope.errors import ModelError
 from convoscope.models.activations import LEARNABLE, activation
-from convoscope.models.registry import MODELS, Architecture, Shape
+from convoscope.models.registry import MODELS, Architecture, Figure, Shape
 
 _KERNEL = 5
 _PAPER_SIDE = 32
@@ -102,5 +102,6 @@ MODELS.add(
         },
         n_seen=54_000,
         batch_size=192,
+        published=(Figure("MNIST", 0.9905, "LeCun et al. 1998, section III-C (the paper's own, see lenet5_1998)"),),
     ),
 )

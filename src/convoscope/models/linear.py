@@ -41,9 +41,9 @@ MODELS.add(
         recipe={"optimiser": "adamw", "lr": 0.001},
         n_seen=270_000,
         published=(
-            Figure("mnist", 0.88, "LeCun et al. 1998, figure 9: Linear, 12.0 % wrong"),
-            Figure("mnist, digits deslanted", 0.916, "LeCun et al. 1998, figure 9: Linear, 8.4 % wrong"),
-            Figure("mnist, one for each pair of classes", 0.924, "LeCun et al. 1998, figure 9: Pairwise, 7.6 % wrong"),
+            Figure("MNIST", 0.88, "LeCun et al. 1998, figure 9: Linear, 12.0 % wrong"),
+            Figure("MNIST, digits deslanted", 0.916, "LeCun et al. 1998, figure 9: Linear, 8.4 % wrong"),
+            Figure("MNIST, one for each pair of classes", 0.924, "LeCun et al. 1998, figure 9: Pairwise, 7.6 % wrong"),
         ),
     ),
 )
