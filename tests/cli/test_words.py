@@ -14,7 +14,9 @@ from PIL import Image
 
 from convoscope.train.recipe import Recipe, knobs
 
-COMMANDS = ("train", "resume", "runs", "show", "evaluate", "predict", "look", "why", "neighbours", "weights", "models", "data")
+COMMANDS = (
+    "train", "resume", "runs", "show", "evaluate", "predict", "look", "why", "neighbours", "weights", "models", "data",
+)  # fmt: skip
 RECIPE = ("train", "--data", "data", "--model", "mlp", "--epochs", "1")
 
 
