@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -181,3 +183,13 @@ def test_a_term_is_a_weight_times_a_unit(seen: Seen) -> None:
     assert isinstance(term.factors[1], Param)
     assert term.factors[1].at == (3, 5)
     assert isinstance(why.expression.terms[48], Param)
+
+
+def test_what_was_opened_does_not_keep_the_pass() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    passed = capture(build(model, torch.ones(1, 2), "eval"), model, torch.ones(1, 2))
+    derive(passed, "1", (0, 0))
+    gone = weakref.ref(passed)
+    del passed
+    gc.collect()
+    assert gone() is None

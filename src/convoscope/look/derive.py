@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
 
@@ -220,7 +220,7 @@ def _has_loss(seen: Seen) -> bool:
 
 def _see(seen: Seen) -> See:
     if seen not in _SEES:
-        _SEES[seen] = See(seen)
+        _SEES[seen] = See(proxy(seen))  # else what is kept of a pass would keep the pass
     return _SEES[seen]
 
 
