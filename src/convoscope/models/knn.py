@@ -196,6 +196,6 @@ MODELS.add(
             Figure("MNIST", 0.95, "LeCun et al. 1998, figure 9: K-NN Euclidean, 5.0 % wrong; k is not said"),
             Figure("MNIST, digits deslanted", 0.976, "LeCun et al. 1998, figure 9: K-NN Euclidean, 2.4 % wrong"),
         ),
-        ours=(Figure("MNIST", 0.9701, "convoscope train --data mnist --model knn", 3, 0.9700, 0.9702),),
+        ours=(Figure("MNIST", 0.9701, "the usual recipe, 54,001 references", 3, 0.9700, 0.9702),),
     ),
 )

@@ -102,6 +102,12 @@ MODELS.add(
         },
         n_seen=54_000,
         batch_size=192,
+        ours=(
+            Figure("MNIST", 0.9921, "the usual recipe", n_seeds=10, low=0.9906, high=0.9931),
+            Figure(
+                "Fashion-MNIST, --flip --epochs 6", 0.9172, "the usual recipe else", n_seeds=3, low=0.9144, high=0.9199
+            ),
+        ),
         published=(Figure("MNIST", 0.9905, "LeCun et al. 1998, section III-C (the paper's own, see lenet5_1998)"),),
     ),
 )

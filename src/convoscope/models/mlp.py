@@ -66,6 +66,7 @@ MODELS.add(
         paper="Rumelhart, Hinton, Williams: Learning representations by back-propagating errors",
         recipe={"optimiser": "adamw", "lr": 0.002, "weight_decay": 0.01, "label_smoothing": 0.05},
         n_seen=540_000,
+        ours=(Figure("MNIST", 0.9859, "the usual recipe", n_seeds=3, low=0.9855, high=0.9865),),
         published=(Figure("MNIST, --hidden 300,100", 0.9695, "LeCun et al. 1998, figure 9: 3.05 % wrong"),),
     ),
 )

@@ -113,6 +113,9 @@ MODELS.add(
         batch_size=64,
         takes=("texts",),
         native=(Words(56, 18_767), 2),
+        ours=(
+            Figure("IMDb reviews, 20,000 to train on, 5,000 to test", 0.8812, "the usual recipe, 4 epochs", n_seeds=1),
+        ),
         published=(
             Figure("movie reviews of one sentence (Pang and Lee 2005)", 0.761, _KIM),
             Figure("Stanford sentiment treebank, two classes", 0.827, _KIM),
