@@ -40,7 +40,7 @@ CASES = (
     Case("linear", "mnist", 0.92),
     Case("mlp", "mnist", 0.983),
     Case("lenet5", "mnist", 0.991),
-    Case("resnet20", "mnist", 0.995, {"epochs": "8", "flip": "no"}),
+    Case("resnet20", "mnist", 0.995, {"epochs": "5", "flip": "no"}),
     Case("lstm", "mnist", 0.985),
     Case("lenet5", "fashion-mnist", 0.90, {"epochs": "6", "flip": "yes"}),
     Case("resnet18", "fashion-mnist", 0.935, {"epochs": "6", "flip": "yes"}),
