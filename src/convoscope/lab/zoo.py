@@ -28,7 +28,7 @@ def list_models() -> list[dict[str, Any]]:
             "name": name,
             "year": entry.year,
             "summary": entry.summary,
-            "n_parameters": _n_parameters(name),
+            "n_parameters": native_parameters(name),
             "taught": entry.taught,
             "paper": entry.paper,
             "takes": list(entry.takes),
@@ -130,8 +130,8 @@ def shape_as_json(shape: InputShape) -> list[int] | dict[str, int]:
 
 
 @cache
-def _n_parameters(name: str) -> int:
-    """Of the network that the paper has."""
+def native_parameters(name: str) -> int:
+    """How many parameters the network `name` has for its paper's input and classes; UnknownName for none such."""
     shape, n_classes = architecture_of(name).native
     with undrawn():
         network = build(name, shape, n_classes)

@@ -252,10 +252,6 @@ class Writer:
                 self.append(event)
                 yield event
 
-    def write_plan(self, plan: Plan) -> None:
-        """Keeps the layout of the arithmetic."""
-        write_json(self.run.folder / "plan.json", vars(plan), "The plan")
-
     def write_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Writes the final weights."""
         content = save(_apart(weights))

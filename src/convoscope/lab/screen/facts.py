@@ -34,7 +34,8 @@ from convoscope.lab.screen.records import (
     RunDetail,
     Snapshot,
 )
-from convoscope.models import MODELS, build, undrawn
+from convoscope.lab.zoo import native_parameters
+from convoscope.models import MODELS
 from convoscope.runs import store
 from convoscope.runs.describe import describe, headline
 from convoscope.runs.log import last_of, read_log
@@ -207,18 +208,15 @@ def form() -> Form:
     return Form(_knob_cards(), models, datasets, dict(USUAL))
 
 
-@cache
 def _model_card(name: str) -> ModelCard:
     entry = MODELS[name]
     shape, n_classes = entry.native
-    with undrawn():
-        network = build(name, shape, n_classes)
     return ModelCard(
         name=name, year=entry.year, summary=entry.summary, taught=entry.taught, paper=entry.paper,
         options=_options(entry.options), recipe=dict(entry.recipe),
         takes=[kind for kind in get_args(InputKind) if kind in entry.takes],
         native=list(shape) if isinstance(shape, tuple) else [], n_classes=n_classes,
-        n_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        n_parameters=native_parameters(name),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from convoscope.graph.graph import Node
 from convoscope.look.expr import Column, Expression, Number
 from convoscope.look.expr_slope import times
-from convoscope.look.rules.rule import RULES, At, Place, Rule, See, flat_of, grid, name_of, none, summed
+from convoscope.look.rules.rule import RULES, At, Place, Rule, See, grid, name_of, none, summed
 
 Ints = NDArray[np.int64]
 
@@ -147,8 +147,3 @@ def ints(argument: object, n_axes: int) -> tuple[int, ...]:
         return ()
     given = tuple(argument) if isinstance(argument, tuple) else (argument,)
     return tuple(int(i) for i in (given * n_axes if len(given) == 1 else given))
-
-
-def index_in(at: At, shape: At) -> int:
-    """The flat index of a unit."""
-    return flat_of(at, shape)
