@@ -130,7 +130,7 @@ def test_every_broken_file_is_found_before_anything_is_raised(tmp_path: Path) ->
     assert "cat/cut.jpg" in error.value.message
     assert "and 2 more" in error.value.message
 
-    data = read_folder(tmp_path, broken="skip")
+    data = read_folder(tmp_path, broken="quarantine")
     assert len(data.train) == 6
     assert data.train.names == tuple(f"{name}/{i}.png" for name in ("cat", "dog") for i in range(3))
     # The good images keep their own pixels where broken ones before them left a gap.
@@ -144,7 +144,7 @@ def test_nothing_but_broken_files_stops_even_where_they_are_to_be_skipped(tmp_pa
         (tmp_path / name).mkdir()
         (tmp_path / name / "0.jpg").write_text("no")
     with pytest.raises(BrokenImage, match="none of its 2"):
-        read_folder(tmp_path, broken="skip")
+        read_folder(tmp_path, broken="quarantine")
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_broken_files_stop_or_are_found(tmp_path: Path) -> None:
     (tmp_path / "cat" / "bad.jpg").write_text("no")
     with pytest.raises(BrokenImage, match=r"cat/bad\.jpg"):
         open_data(tmp_path)
-    findings = open_data(tmp_path, broken="skip").findings
+    findings = open_data(tmp_path, broken="quarantine").findings
     assert findings[0].name == "image-broken"
 
 

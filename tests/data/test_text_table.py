@@ -85,7 +85,7 @@ def test_every_bad_row_is_named_and_the_policy_decides(tmp_path: Path) -> None:
     assert {name: told[name].startswith(why) for name, why in PROBLEMS.items() if name != "row 4"} == dict.fromkeys(
         [name for name in PROBLEMS if name != "row 4"], True
     )
-    kept = data_room.open_data(path, validation=0.0, broken="skip")
+    kept = data_room.open_data(path, validation=0.0, broken="quarantine")
     assert len(kept.splits.train) == 2
     (finding,) = [one for one in kept.findings if one.name == "text-broken"]
     assert "(5)" in finding.message

@@ -121,7 +121,7 @@ def test_a_broken_tree_is_named_by_its_row(tmp_path: Path) -> None:
     path = source(tmp_path, "(a b)", "(c d)", "(a b", "(a b c)")
     with pytest.raises(DataError, match=r"row 4: 1 bracket is not closed; row 5: the bracket \(a b c\) has 3 parts"):
         data_room.open_data(path, validation=0.0)
-    assert len(data_room.open_data(path, validation=0.0, broken="skip").splits.train) == 2
+    assert len(data_room.open_data(path, validation=0.0, broken="quarantine").splits.train) == 2
 
 
 def test_texts_that_only_sometimes_begin_with_a_bracket_are_words(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,9 +15,10 @@ import typer
 
 from convoscope import __version__
 from convoscope.cli import render, zoo
+from convoscope.cli.data import data_app
 from convoscope.cli.knobs import takes_knobs
+from convoscope.cli.options import RUNS, AtStep, Image, Json, RunName, Runs, answer
 from convoscope.errors import RecipeError
-from convoscope.train.recipe import knobs
 
 app = typer.Typer(
     name="convoscope",
@@ -26,19 +27,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(data_app, name="data")
 
-Runs = Annotated[Path, typer.Option("--runs", envvar="CONVOSCOPE_RUNS", help="The folder that holds the runs.")]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help='A run: its name, its folder, or "latest".')]
-AtStep = Annotated[
-    int | None, typer.Option("--step", help="Use the checkpoint after this many steps, not the final weights.")
-]
-Image = Annotated[
-    str, typer.Option("--image", help="test:45 (or train:, validation:) for one of the run's data, or a file.")
-]
 GivenText = Annotated[str | None, typer.Option("--text", help="A text itself, for a run on texts.")]
 InMode = Annotated[str, typer.Option("--mode", help="eval, or train for dropout and batch statistics.")]
-RUNS = Path("runs")
 Mode: TypeAlias = Literal["eval", "train"]  # what the lab holds it to
 Library: TypeAlias = Literal["torchvision", "timm"]  # likewise
 
@@ -60,7 +52,16 @@ def _every_command(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 @takes_knobs
-def train(ctx: typer.Context, runs: Runs = RUNS, json_lines: Json = False, **given: Any) -> None:  # noqa: ANN401
+def train(
+    ctx: typer.Context,
+    recipe_name: Annotated[
+        str | None,
+        typer.Option("--recipe", help="A recipe by name (speed); knobs that are given go before its own."),
+    ] = None,
+    runs: Runs = RUNS,
+    json_lines: Json = False,
+    **given: Any,  # noqa: ANN401
+) -> None:
     """Train a network and keep the run.
 
     Options of the model go here too (--hidden 512,256 --dropout 0.2 for mlp; see: convoscope models NAME).
@@ -68,9 +69,11 @@ def train(ctx: typer.Context, runs: Runs = RUNS, json_lines: Json = False, **giv
     from convoscope import lab
 
     values = {name: value for name, value in given.items() if value is not None}
-    values["model"] = lab.model_of(values)
-    values["model_options"] = lab.read_options(values["model"], _extra_options(ctx.args))
-    recipe = lab.make_recipe(values)
+    options = _extra_options(ctx.args)
+    if options:
+        values["model"] = lab.model_of(values, recipe_name)
+        values["model_options"] = lab.read_options(values["model"], options)
+    recipe = lab.make_recipe(values, recipe_name)
     with _stopping() as should_stop:
         events = lab.train(recipe, runs=runs, should_stop=should_stop, command=sys.argv[1:])
         _follow(render.training(events, as_json=json_lines))
@@ -92,7 +95,7 @@ def list_runs(runs: Runs = RUNS, json_lines: Json = False) -> None:
     from convoscope import lab
 
     rows = lab.list_runs(runs)
-    _answer({"runs": rows}, json_lines, lambda: render.runs(rows, runs))
+    answer({"runs": rows}, json_lines, lambda: render.runs(rows, runs))
 
 
 @app.command()
@@ -101,7 +104,7 @@ def show(run: RunName, runs: Runs = RUNS, json_lines: Json = False) -> None:
     from convoscope import lab
 
     facts = lab.show(run, runs=runs)
-    _answer(facts, json_lines, lambda: render.run(facts))
+    answer(facts, json_lines, lambda: render.run(facts))
 
 
 @app.command()
@@ -119,7 +122,7 @@ def evaluate(
     from convoscope import lab
 
     facts = lab.evaluate(run, runs=runs, data=data, split=split, step=step)
-    _answer(facts, json_lines, lambda: render.evaluation(facts))
+    answer(facts, json_lines, lambda: render.evaluation(facts))
 
 
 @app.command()
@@ -141,7 +144,7 @@ def predict(
     if not files and not text:
         raise RecipeError("`predict` was given nothing to tell.", hint="Give image files, text files, or --text.")
     rows = list(lab.predict(run, files or (), texts=text or (), runs=runs, top=top, step=step))
-    _answer({"run": run, "predictions": rows}, json_lines, lambda: render.predictions(rows))
+    answer({"run": run, "predictions": rows}, json_lines, lambda: render.predictions(rows))
     if any(row["error"] for row in rows):
         raise typer.Exit(1)
 
@@ -160,7 +163,7 @@ def look(
     from convoscope import lab
 
     facts = lab.look(run, image, runs=runs, step=step, mode=cast(Mode, mode), text=text)
-    _answer(facts, json_lines, lambda: render.look(facts))
+    answer(facts, json_lines, lambda: render.look(facts))
 
 
 @app.command()
@@ -202,7 +205,7 @@ def why(
         )
     limit = terms or None
     written = found.latex(limit) if latex else found.text(limit)
-    _answer(found.json(limit) if json_lines else None, json_lines, lambda: typer.echo(written))
+    answer(found.json(limit) if json_lines else None, json_lines, lambda: typer.echo(written))
 
 
 @app.command()
@@ -221,7 +224,7 @@ def weights(
     from convoscope import lab
 
     facts = lab.save_weights(run, file, runs=runs, step=step, like=cast(Library, like), force=force)
-    _answer(facts, json_lines, lambda: render.weights(facts))
+    answer(facts, json_lines, lambda: render.weights(facts))
 
 
 @app.command()
@@ -233,7 +236,7 @@ def neighbours(
     from convoscope.cli import voters
 
     facts = lab.neighbours(run, image, runs=runs, step=step)
-    _answer(facts, json_lines, lambda: voters.show(facts))
+    answer(facts, json_lines, lambda: voters.show(facts))
 
 
 @app.command("open")
@@ -279,56 +282,10 @@ def models(
         if shape or classes or ctx.args:
             raise RecipeError("The list takes no shape, classes or options.", hint="Name a model before them.")
         rows = lab.list_models()
-        _answer({"models": rows}, json_lines, lambda: zoo.models(rows))
+        answer({"models": rows}, json_lines, lambda: zoo.models(rows))
         return
     facts = lab.describe_typed(name, shape, classes, _extra_options(ctx.args))
-    _answer(facts, json_lines, lambda: zoo.model(facts, all_layers=all_layers))
-
-
-@app.command()
-def data(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME-OR-PATH | get NAME]", help="What to look at, or `get` and the name of what to fetch."
-        ),
-    ] = None,
-    source: Annotated[str | None, typer.Option("--from", help="With get: take it from this folder or archive.")] = None,
-    image_size: Annotated[int | None, typer.Option(help=knobs()["image_size"].help)] = None,
-    broken: Annotated[str, typer.Option(help=knobs()["broken"].help)] = "stop",
-    text_column: Annotated[str | None, typer.Option(help=knobs()["text_column"].help)] = None,
-    label_column: Annotated[str | None, typer.Option(help=knobs()["label_column"].help)] = None,
-    vocabulary: Annotated[int, typer.Option(min=1, help=knobs()["vocabulary"].help)] = 20_000,
-    text_length: Annotated[int, typer.Option(min=1, help=knobs()["text_length"].help)] = 256,
-    json_lines: Json = False,
-) -> None:
-    """List the datasets known by name, look at one, at a folder or at a table of texts, or fetch one."""
-    from convoscope import lab
-
-    if not words:
-        rows = lab.list_data()
-        _answer({"datasets": rows}, json_lines, lambda: render.datasets(rows))
-    elif words[0] == "get":
-        if len(words) != 2:
-            raise RecipeError("`data get` takes one name.", hint="For example: convoscope data get fashion-mnist")
-        with render.download(words[1], as_json=json_lines) as progress:
-            folder = lab.get_data(words[1], source=source, progress=progress)
-        told = {"name": words[1], "folder": str(folder)}
-        _answer(told, json_lines, lambda: typer.echo(f"{words[1]} is in {folder}"))
-    else:
-        if len(words) > 1:
-            raise RecipeError(f"`data` takes one name or path; it was given {len(words)}: {' '.join(words)}.")
-        texts = lab.TextKnobs(vocabulary, text_length, text_column, label_column)
-        facts = lab.describe_data(words[0], image_size=image_size, broken=broken, texts=texts)
-        _answer(facts, json_lines, lambda: render.dataset(facts))
-
-
-def _answer(document: Any, as_json: bool, show: Callable[[], None]) -> None:  # noqa: ANN401 - any JSON value
-    """Prints the document where JSON was asked for, else shows it."""
-    if as_json:
-        typer.echo(render.as_document(document))
-    else:
-        show()
+    answer(facts, json_lines, lambda: zoo.model(facts, all_layers=all_layers))
 
 
 def _follow(outcome: render.Outcome) -> None:

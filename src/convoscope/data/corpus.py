@@ -108,15 +108,15 @@ def read_texts(path: Path, knobs: TextKnobs, *, broken: str = "stop", policy: Te
         path: A .csv or .tsv file with a text and a label a row; a folder with train.csv, validation.csv and test.csv;
             or FOLDER/CLASS/TEXT.txt, or FOLDER/train/CLASS/TEXT.txt with val/ and test/ beside train/.
         knobs: The words kept of a text, and the columns of a table.
-        broken: What to do with texts that cannot be used: "stop" or "skip".
+        broken: What to do with texts that cannot be used: "stop", "quarantine" or "ignore".
         policy: How a run read its texts, where it is judged on others.
 
     Raises:
         DataError: there are no texts, or columns for them; texts that cannot be used, and `broken` is "stop"; one
             class only; a class of validation or test that train lacks; more trees than the machine has memory for.
     """
-    if broken not in ("stop", "skip"):
-        raise DataError(f"Broken texts were to be treated as {broken!r}; the choices are 'stop' and 'skip'.")
+    if broken not in ("stop", "quarantine", "ignore"):
+        raise DataError(f"Broken texts were to be treated as {broken!r}; the choices are stop, quarantine and ignore.")
     whole = Table()
     findings: list[DataFinding] = []
     for split, part in _by_split(path, knobs, findings):
@@ -310,7 +310,7 @@ def _report(path: Path, problems: list[tuple[str, str]], broken: str, findings: 
         n = len(problems)
         raise DataError(
             f"{path}: {n:,} {'text' if n == 1 else 'texts'} cannot be used: {named}.",
-            hint="Mend or remove them, or leave them out (--broken skip).",
+            hint="Mend or remove them, or leave them out (--broken quarantine).",
         )
     findings.append(DataFinding("text-broken", f"Texts that cannot be used are left out ({len(problems):,}): {named}."))
 

@@ -1,7 +1,7 @@
 """Folders of images: one folder a class, or train/, val/ and test/ above them.
 
 A scan never stops at a bad file. Every image that cannot be read is found and named first; then `broken` decides:
-"stop" raises one BrokenImage with all of them, "skip" leaves them out and says so in a finding.
+"stop" raises one BrokenImage with all of them, "quarantine" leaves them out and names each, "ignore" only counts them.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def read_folder(
         folder: FOLDER/CLASS/IMAGE, or FOLDER/train/CLASS/IMAGE with val/ and test/ beside train/ (any case). Folders
             below a class belong to it.
         image_size: Pixels a side, 1 to 4096; None keeps the size all images share (up to 256 a side), else takes 64.
-        broken: What to do with files that cannot be decoded: "stop" or "skip".
+        broken: What to do with files that cannot be decoded: "stop", "quarantine" or "ignore".
         policy: What every image becomes; a run's own where it is judged on other images. It goes before `image_size`.
         progress: Called with (images done, images in all).
 
@@ -75,8 +75,8 @@ def read_folder(
     root = Path(folder)
     if image_size is not None and not 1 <= image_size <= 4096:
         raise DataError(f"An image size of {image_size} pixels was asked; it is 1 to 4096 a side.")
-    if broken not in ("stop", "skip"):
-        raise DataError(f"Broken files were to be treated as {broken!r}; the choices are 'stop' and 'skip'.")
+    if broken not in ("stop", "quarantine", "ignore"):
+        raise DataError(f"Broken files were to be treated as {broken!r}; the choices are stop, quarantine and ignore.")
     scan = Scan(root)
     splits = find_classes(scan)
     class_names = tuple(splits["train"])
@@ -178,7 +178,7 @@ def _broken(scan: Scan, message: str) -> BrokenImage:
     named = [f"{scan.relative(path)}: {reason}" for path, reason in scan.problems]
     return BrokenImage(
         f"{message}: {few(named, 3, joint='; ')}.",
-        hint="Mend or remove them, or leave them out (--broken skip).",
+        hint="Mend or remove them, or leave them out (--broken quarantine).",
         problems=scan.problems,
     )
 

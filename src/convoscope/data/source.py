@@ -95,7 +95,7 @@ def open_data(
             a source's own validation part is used instead where there is one.
         seed: Decides which examples are held out.
         image_size: Pixels a side, for image folders; see `read_folder`.
-        broken: What to do with images and texts that cannot be read: "stop" or "skip".
+        broken: What to do with images and texts that cannot be read: "stop", "quarantine" or "ignore".
         texts: How texts are read; their vocabulary is made of the training part that is left.
         policy: What every image or text must become, for judging a run on others: image folders are read so, data of
             a fixed size must have that size, and texts are read with that vocabulary.

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from convoscope.data import Dataset, Examples, Opened
 from convoscope.data.normalise import Normalisation
 from convoscope.errors import RecipeError
+from convoscope.lab.presets import PRESETS
 from convoscope.lab.reading import check_kind, open_data, usual_model
+from convoscope.lab.usual import usual_knobs
 from convoscope.models import Architecture, architecture_of, build, options_from_text
 from convoscope.models.activations import ACTIVATIONS
 from convoscope.models.pinned import is_file
@@ -41,15 +43,21 @@ class Ready:
     architecture: Architecture | None = None
 
 
-def make_recipe(given: Mapping[str, Any]) -> Recipe:
+def make_recipe(given: Mapping[str, Any], preset: str | None = None) -> Recipe:
     """A recipe: the general defaults, overlaid by what suits the model, overlaid by what was given.
 
-    Where no model is given, it is the usual one for the data (see `usual_model`).
+    Where no model is given, it is the usual one for the data (see `usual_model`), trained as suits them (see
+    `usual_knobs`).
+
+    Args:
+        given: Knobs by name.
+        preset: A recipe by name, whose knobs stand in for those not given.
 
     Raises:
-        UnknownName: no such model.
+        UnknownName: no such model, or no such preset.
         RecipeError: a knob that does not exist, or a value outside its bounds.
     """
+    given = _filled(given, preset)
     name = model_of(given)
     architecture = architecture_of(name)
     for option in dataclasses.fields(architecture.options):
@@ -65,11 +73,19 @@ def make_recipe(given: Mapping[str, Any]) -> Recipe:
     return from_dict({**usual, **given, "model": name})
 
 
-def model_of(given: Mapping[str, Any]) -> str:
-    """The model among given knobs, or the usual one for the data among them."""
+def model_of(given: Mapping[str, Any], preset: str | None = None) -> str:
+    """The model among given knobs or of a preset, or the usual one for the data among them."""
+    given = _filled(given, preset)
     if given.get("model") is not None:
         return str(given["model"])
     return usual_model(given.get("data"), **{name: given.get(name) for name in ("text_column", "label_column")})
+
+
+def _filled(given: Mapping[str, Any], preset: str | None) -> Mapping[str, Any]:
+    """The knobs given, over those of the preset or, where neither names a model, those that suit the data."""
+    if preset is not None:
+        return {**PRESETS[preset].knobs, **given}
+    return given if given.get("model") is not None else {**usual_knobs(given), **given}
 
 
 def read_options(model: str, given: Mapping[str, str]) -> dict[str, object]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from convoscope.errors import RecipeError
+from convoscope.train.examples import ExampleKnobs
 from convoscope.train.knob import Knob, knob
 
 USUAL_LR = {"sgd": 0.1, "momentum": 0.02, "nesterov": 0.02, "adam": 0.003, "adamw": 0.003, "muon": 0.02}
@@ -21,81 +22,9 @@ _MOST_EPOCHS = 60  # for a dataset so small that the usual number of images woul
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(ExampleKnobs):
     """All that decides what a run becomes: the same recipe on the same machine gives the same weights, bit for bit."""
 
-    # data
-    data: str = knob("mnist", "A bundled or fetched dataset by name, or a path to images or texts.", "data")
-    image_size: int | None = knob(
-        None,
-        "Side of the square a folder's images are resized and cropped to; without it the size they share, else 64.",
-        "data",
-        unit="pixels",
-        low=1,
-        high=4096,
-        cost="Time and memory grow with its square.",
-    )
-    broken: str = knob(
-        "stop", "What to do about images and texts that cannot be read: name them and stop, or name them and go on "
-        "without.",
-        "data", choices=("stop", "skip"),
-    )  # fmt: skip
-    validation: float = knob(
-        0.1,
-        "Share of the training images, equal in every class, held out to choose knobs on; a folder's own validation "
-        "part is used instead.",
-        "data",
-        low=0,
-        high=0.9,
-        cost="Fewer images to learn from, and a pass over the held-out ones after every epoch.",
-    )
-    vocabulary: int = knob(
-        20_000, "Words of texts that have a number of their own: the most frequent of the training texts; one that "
-        "occurs only once has none.", "data", unit="words", low=1, high=10_000_000,
-        cost="The word vectors grow in proportion, in memory and in each snapshot.",
-    )  # fmt: skip
-    text_length: int = knob(
-        256, "Words kept of a text, the first ones.", "data", unit="words", low=1, high=100_000,
-        cost="Time and memory grow with the longest text of a batch, up to this.",
-    )  # fmt: skip
-    text_column: str | None = knob(
-        None, "The column of texts in a table: its name in the header, or its number from 1; without it one called as "
-        "texts usually are, else the first.", "data",
-    )  # fmt: skip
-    label_column: str | None = knob(
-        None, "The column of labels in a table: its name in the header, or its number from 1; without it one called as "
-        "labels usually are, else the second.", "data",
-    )  # fmt: skip
-    normalise: str = knob(
-        "z-score", "How pixels are scaled, per channel, by figures taken from the training images alone; imagenet: by "
-        "ImageNet's, which weights from torchvision and timm expect.",
-        "data", choices=("z-score", "min-max", "decimal", "none", "imagenet"), source="LeCun, Bottou, Orr, Müller 1998",
-    )  # fmt: skip
-    # augmentation
-    rotate: float = knob(
-        0.0, "Each image is turned by an angle drawn evenly from minus to plus this.", "augmentation",
-        unit="degrees", low=0, high=180, source="Simard, Steinkraus, Platt 2003",
-        cost="Every image is resampled in every epoch: one resampling, shared with shift and crop.",
-    )  # fmt: skip
-    shift: float = knob(
-        0.0, "Each image is moved by up to this share of its side, in each direction.", "augmentation",
-        low=0, high=0.5, source="Simard, Steinkraus, Platt 2003",
-        cost="Every image is resampled in every epoch: one resampling, shared with rotate and crop.",
-    )  # fmt: skip
-    flip: bool = knob(
-        False, "Each image is mirrored left to right with probability 1/2.", "augmentation",
-        cost="One pass over the images of each batch.",
-    )  # fmt: skip
-    crop: float = knob(
-        1.0, "Each image is cut to a random part of at least this share of its area and enlarged again; 1 is off.",
-        "augmentation", low=0.05, high=1, source="Szegedy et al. 2015",
-        cost="Every image is resampled in every epoch: one resampling, shared with rotate and shift.",
-    )  # fmt: skip
-    mask: float = knob(
-        0.0, "A random square of this share of each image's area is erased.", "augmentation",
-        low=0, high=0.9, source="Zhong et al. 2017; DeVries and Taylor 2017",
-        cost="One pass over the images of each batch.",
-    )  # fmt: skip
     # model
     model: str = knob(
         "lenet5", "The architecture (see: convoscope models); where none is named, textcnn for texts, tree for trees.",
@@ -122,6 +51,14 @@ class Recipe:
         "", "Modules that stay as they are, with commas between (features,classifier.1); backbone is all but the last "
         "layer. They take no gradient, and work as when judged.", "model",
     )  # fmt: skip
+    thaw: float = knob(
+        0.0, "After this many epochs what is frozen begins to learn too; 0 is never.", "model", unit="epochs",
+        low=0, high=100_000, source="Howard and Ruder 2018 (gradual unfreezing)",
+    )  # fmt: skip
+    thaw_lr: float = knob(
+        0.1, "What the learning rate of the thawed part is multiplied by.", "model", low=0, high=1,
+        source="Howard and Ruder 2018 (discriminative fine-tuning)",
+    )  # fmt: skip
     # training
     epochs: int | None = knob(
         None, "How many times every training image is seen; without it as many as the model's usual number of images "
@@ -141,6 +78,11 @@ class Recipe:
         "cross-entropy", "What is made small: cross-entropy, the multi-class hinge with margin 1, or the squared error "
         "against one-hot labels.", "training", choices=("cross-entropy", "hinge", "squared-error"),
         source="Weston and Watkins 1999 (hinge)",
+    )  # fmt: skip
+    balance: str = knob(
+        "none", "What is done about classes of unequal size: nothing; weights: each image counts in the loss by one "
+        "over its class's size; sampling: images are drawn so that classes are seen equally often.", "training",
+        choices=("none", "weights", "sampling"), source="He and Garcia 2009",
     )  # fmt: skip
     label_smoothing: float = knob(
         0.0, "Share of the target spread evenly over all classes (cross-entropy only).", "training",
@@ -326,7 +268,8 @@ def from_dict(values: Mapping[str, Any]) -> Recipe:
                 f"The recipe has no knob {name!r}.",
                 hint="It may come from a newer version; see: convoscope train --help.",
             )
-    return Recipe(**values)
+    # Before there was a quarantine, its policy was called "skip".
+    return Recipe(**{**values, "broken": "quarantine"} if values.get("broken") == "skip" else values)
 
 
 @functools.cache
@@ -334,7 +277,11 @@ def _hints() -> dict[str, Any]:
     return get_type_hints(Recipe)
 
 
-_KINDS: dict[str, tuple[type, str]] = {"flip": (bool, "on or off"), "model_options": (Mapping, "names with values")}
+_KINDS: dict[str, tuple[type, str]] = {
+    "flip": (bool, "on or off"),
+    "alternate": (bool, "on or off"),
+    "model_options": (Mapping, "names with values"),
+}
 
 
 def _check(name: str, value: Any, meaning: Knob) -> None:  # noqa: ANN401 - a field of any type

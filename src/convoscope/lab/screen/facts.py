@@ -112,7 +112,7 @@ class Facts:
             DataError: there is nothing that can be trained on.
         """
         texts = TextKnobs(text_column=text_column, label_column=label_column)
-        return DataReport(name, plain(describe_data(name, image_size=image_size, broken="skip", texts=texts)))
+        return DataReport(name, plain(describe_data(name, image_size=image_size, broken="quarantine", texts=texts)))
 
 
 def _shape(policy: dict[str, Any]) -> tuple[InputKind, list[int], int | None]:
