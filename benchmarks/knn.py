@@ -113,11 +113,12 @@ def main() -> None:
     assert test is not None
     shape, options = train.shape, {"k": arguments.k}
     model = build("knn", shape, 10, options).eval()
-    fit(model, [(torch.from_numpy(train.images).float(), torch.from_numpy(train.labels))])
+    fit(model, [(torch.from_numpy(np.asarray(train.images)).float(), torch.from_numpy(train.labels))])
     held = neighbours_of(model)
     assert held is not None
     test = test.take(np.arange(min(arguments.queries, len(test))))
-    images: NDArray[np.uint8] = test.images
+    images: NDArray[np.uint8] = np.asarray(test.images)
+    references: NDArray[np.uint8] = np.asarray(train.images)
     x = torch.from_numpy(images).float()
     ours: dict[str, Callable[[], object]] = {
         "search": lambda: held.nearest(x.flatten(1)),
@@ -129,7 +130,7 @@ def main() -> None:
           f"{float((predicted == torch.from_numpy(test.labels)).float().mean()):.4f} right")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "mnist.npz"
-        rows = train.images.reshape(len(train), -1), images.reshape(len(images), -1)
+        rows = references.reshape(len(train), -1), images.reshape(len(images), -1)
         np.savez(data, labels=train.labels, references=rows[0], queries=rows[1])
         peers = [Peer(arguments.peers, which, data, arguments.k, arguments.threads) for which in PEERS]
         for peer in [peer for peer in peers if peer.name]:
@@ -142,7 +143,7 @@ def main() -> None:
                 print(f"{peer.name}, {call} / ours: {spread(ratios[call])}", flush=True)
             path = Path(folder) / "answers.npz"
             peer.ask(f"answers {path}")
-            compare(peer.name, np.load(path), found, predicted, flat_of(train.images), flat_of(images))
+            compare(peer.name, np.load(path), found, predicted, flat_of(references), flat_of(images))
         for peer in peers:
             peer.close()
     l2 = timed(ours["search"])

@@ -27,7 +27,7 @@ from convoscope.lab.ready import Ready, prepare
 from convoscope.runs import store
 from convoscope.train.calibrate import make_plan
 from convoscope.train.events import EpochEnded, Step
-from convoscope.train.feed import Feed
+from convoscope.train.feed import Feed, Lesson
 from convoscope.train.gradient import BatchGradient, Plan, workers
 from convoscope.train.loop import train
 from convoscope.train.optim import make_optimiser
@@ -61,9 +61,9 @@ class _Made:
     def __init__(self, x: torch.Tensor, labels: torch.Tensor) -> None:
         self.x, self.labels = x, labels
 
-    def batch(self, index: torch.Tensor, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ARG002
-        first, last = int(index[0]), int(index[-1]) + 1
-        return self.x[first:last], self.labels[first:last]
+    def lesson(self, index: torch.Tensor, epoch: int) -> Lesson:  # noqa: ARG002
+        own = slice(int(index[0]), int(index[-1]) + 1)
+        return Lesson(self.x[own], self.labels[own], ((self.labels[own], None),), None)
 
 
 def loop(ready: Ready, recipe: Recipe, plan: Plan, *, keep: bool) -> float:

@@ -19,8 +19,8 @@ settings.load_profile("house")
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's cache."""
-    monkeypatch.setenv("CONVOSCOPE_CACHE", str(tmp_path / "cache"))
+    """No test reads or writes the user's cache; its own lies beside its folder, which may be the data themselves."""
+    monkeypatch.setenv("CONVOSCOPE_CACHE", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
 
 
 @pytest.fixture(autouse=True)

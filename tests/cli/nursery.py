@@ -103,7 +103,7 @@ def room() -> Path:
     return folder
 
 
-NO_REPORT = "from convoscope.lab import sitting; sitting.write_report = lambda run, *rest: run.report_path\n"
+NO_REPORT = "from convoscope.lab import ending; ending.write_report = lambda run, *rest, **more: run.report_path\n"
 
 
 def start(

@@ -16,6 +16,7 @@ from convoscope.train.recipe import Recipe, knobs
 
 COMMANDS = (
     "train", "resume", "runs", "show", "evaluate", "predict", "look", "why", "neighbours", "weights", "models", "data",
+    "find-lr",
 )  # fmt: skip
 RECIPE = ("train", "--data", "data", "--model", "mlp", "--epochs", "1")
 
@@ -282,7 +283,8 @@ def test_predict_reads_any_name_and_says_what_it_cannot_read(tmp_path: Path) -> 
         Image.new("L", (20, 14), 90).save(tmp_path / name)
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing more")
     (tmp_path / "empty.png").write_bytes(b"")
-    words = [*(str(tmp_path / name) for name in (*names, "broken.png", "empty.png", "none.png")), str(tmp_path)]
+    (tmp_path / "folder").mkdir()
+    words = [*(str(tmp_path / name) for name in (*names, "broken.png", "empty.png", "none.png", "folder"))]
     ended = here("predict", "latest", *words, cwd=trained())
     assert ended.code == 1
     lines = ended.out.splitlines()
@@ -300,7 +302,7 @@ def test_predict_reads_any_name_and_says_what_it_cannot_read(tmp_path: Path) -> 
         assert line.count(" 0.") + line.count(" 1.") == 3
     errors = ended.err.splitlines()
     assert len(errors) == 4
-    for line, name in zip(errors, ("broken.png", "empty.png", "none.png", ""), strict=True):
+    for line, name in zip(errors, ("broken.png", "empty.png", "none.png", "folder"), strict=True):
         assert line.startswith(str(tmp_path / name))
         assert line.endswith(".")
 
@@ -357,9 +359,17 @@ def test_class_names_are_no_markup(tmp_path: Path) -> None:
 def test_evaluate_on_other_classes(tmp_path: Path) -> None:
     copy = own_copy(tmp_path)
     make_idx(copy / "three", n_classes=3)
-    sentence, hint = refused(here("evaluate", "latest", "--data", "three", cwd=copy))
-    assert "0, 1, 2 against 0, 1, 2, 3" in sentence
-    assert hint
+    said = here("evaluate", "latest", "--data", "three", cwd=copy)  # some of the run's, matched by name
+    assert (said.code, json.loads(command("evaluate", "latest", "--data", "three", "--json", cwd=copy).out)["n"]) == (
+        0,
+        40,
+    )
+    make_idx(copy / "five", n_classes=5)
+    sentence, hint = refused(here("evaluate", "latest", "--data", "five", cwd=copy))
+    assert "five" in sentence
+    assert "has 1 classes that the run" in sentence
+    assert "lacks: 4;" in sentence
+    assert "The run has: 0, 1, 2, 3." in hint
     make_idx(copy / "larger", side=16)
     ended = command("evaluate", "latest", "--data", "larger", cwd=copy)
     assert ended.code in (0, 1)

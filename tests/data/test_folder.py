@@ -123,7 +123,7 @@ def test_every_broken_file_is_found_before_anything_is_raised(tmp_path: Path) ->
     reasons = {path.name: reason for path, reason in error.value.problems}
     assert "cut" in reasons["cut.jpg"] or "truncated" in reasons["cut.jpg"]
     assert "empty" in reasons["empty.png"]
-    assert "no image" in reasons["text.jpg"]
+    assert "its content is" in reasons["text.jpg"]
     assert "leads nowhere" in reasons["nowhere.png"]
     assert len(reasons) == (5 if hasattr(os, "mkfifo") else 4)
     assert f"{len(reasons)} entries" in error.value.message
@@ -223,8 +223,8 @@ def test_grey_only_where_every_image_is(tmp_path: Path) -> None:
 
 def test_too_much_for_the_memory_is_told_before_it_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     two_classes(tmp_path)
-    monkeypatch.setattr("convoscope.data.folder.memory_bytes", lambda: 700)
-    with pytest.raises(DataError, match=r"this machine has"):
+    monkeypatch.setattr("convoscope.data.pixels.free_bytes", lambda: 700)
+    with pytest.raises(DataError, match=r"GB are free"):
         read_folder(tmp_path)
 
 
@@ -349,7 +349,7 @@ def test_a_bomb_by_pillows_own_count_is_refused_too(side: int) -> None:
 def test_postscript_never_reaches_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("subprocess.Popen", lambda *_: pytest.fail("a program was started"))
     content = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
-    with pytest.raises(BrokenImage, match="no image of a known format"):
+    with pytest.raises(BrokenImage, match="its content is"):
         ImagePolicy(3, 8, 8).read(content)
 
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from convoscope import data
 from convoscope.data import DATASETS, describe, open_data
-from convoscope.data.dataset import Dataset, hold_out, stratified_part
+from convoscope.data.dataset import Dataset
+from convoscope.data.division import Division, divide, stratified_part
 from convoscope.errors import BrokenImage, DataError, RecipeError, UnknownName
 
 
@@ -64,9 +65,55 @@ def test_a_folder_is_split_by_class_and_seed(tmp_path: Path) -> None:
 def test_a_validation_part_of_its_own_is_used(tmp_path: Path) -> None:
     folder_of(tmp_path / "train")
     folder_of(tmp_path / "val", 3, ("dog",))
-    opened = open_data(tmp_path, validation=0.5)
+    opened = open_data(tmp_path)
     assert (len(opened.splits.train), len(opened.splits.validation)) == (20, 3)
     assert [finding.name for finding in opened.findings] == ["class-missing"]
+    assert len(open_data(tmp_path, validation=0.5, strict=False).splits.validation) == 3  # as runs of old were begun
+    for asked in ({"validation": 0.5}, {"folds": 5}):
+        with pytest.raises(RecipeError, match="has a validation part of its own"):
+            open_data(tmp_path, **asked)
+    assert len(open_data(tmp_path, test=0.2).splits.test or ()) == 4
+
+
+@pytest.mark.parametrize("asked", [{"test": 0.2}, {"test": 0.2, "folds": 3}])
+def test_a_test_part_is_not_cut_where_there_is_one(asked: dict[str, float]) -> None:
+    with pytest.raises(RecipeError, match="mnist has a test part of its own"):
+        open_data("mnist", **asked)
+
+
+@pytest.mark.parametrize("memory", ["memory", "mapped"])
+def test_the_held_out_part_is_of_what_can_be_read(memory: str, tmp_path: Path) -> None:
+    """As it was in runs that were begun when images were divided after they had been decoded."""
+    folder_of(tmp_path)
+    (tmp_path / "cat" / "3.png").write_text("no")
+    (tmp_path / "dog" / "00.png").write_text("no")
+    opened = open_data(tmp_path, validation=0.25, seed=2, broken="quarantine", memory=memory)
+    labels = np.repeat([0, 1], [9, 10]).astype(np.int64)
+    names = [f"cat/{i}.png" for i in range(10) if i != 3] + [f"dog/{i}.png" for i in range(10)]
+    assert opened.splits.validation.names == tuple(names[i] for i in stratified_part(labels, 0.25, 2))
+    whole = open_data(tmp_path, validation=0, broken="quarantine").splits.train
+    pixels = dict(zip(whole.names, np.asarray(whole.images), strict=True))
+    for part in (opened.splits.train, opened.splits.validation):
+        for name, image, label in zip(part.names, np.asarray(part.images), part.labels, strict=True):
+            np.testing.assert_array_equal(image, pixels[name])
+            assert part.class_names[label] == name[:3]
+
+
+def test_whatever_is_numbered_or_text_is_divided_too(tmp_path: Path) -> None:
+    opened = open_data("mnist", folds=5, fold=2)
+    assert (len(opened.splits.train), len(opened.splits.validation)) == (48_000, 12_000)
+    counts = opened.splits.validation.class_counts() / (opened.splits.train.class_counts() / 4)
+    np.testing.assert_allclose(counts, 1, atol=1e-3)
+    with pytest.raises(RecipeError, match="the images of mnist are numbered, not named"):
+        open_data("mnist", group="x")
+    for label in ("good", "bad"):
+        (tmp_path / label).mkdir()
+        for i in range(12):
+            (tmp_path / label / f"ann{i // 3}_{i}.txt").write_text(f"a {label} film of {i}")
+    texts = open_data(tmp_path, test=0.25, group=r"/(\w+)_")
+    assert texts.splits.test is not None
+    assert not set(texts.groups["test"]) & {*texts.groups["train"], *texts.groups["validation"]}
+    assert sum(len(part) for part in texts.splits.parts().values()) == 24
 
 
 def test_broken_files_stop_or_are_found(tmp_path: Path) -> None:
@@ -136,11 +183,9 @@ def test_the_held_out_part_is_stratified_and_nothing_is_lost() -> None:
     labels = np.repeat([0, 1, 2, 3], [100, 10, 2, 1]).astype(np.int64)
     part = stratified_part(labels, 0.1, 0)
     assert np.bincount(labels[part], minlength=4).tolist() == [10, 1, 1, 0]
-    images = np.arange(113, dtype=np.uint8).reshape(-1, 1, 1, 1)
-    names = tuple(map(str, range(113)))
-    rest, held = hold_out(Dataset(images, labels, tuple("abcd"), "s", names), 0.1, 0)
-    assert sorted([*rest.images.ravel(), *held.images.ravel()]) == list(range(113))
-    assert all(str(value) == name for value, name in zip(held.images.ravel(), held.names, strict=True))
+    parts = divide(labels, Division())
+    assert parts["validation"].tolist() == part.tolist()
+    assert sorted([*parts["train"], *parts["validation"]]) == list(range(113))
 
 
 @pytest.mark.parametrize(

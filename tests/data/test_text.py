@@ -148,7 +148,7 @@ def test_folders_of_texts_and_of_tables(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     table(tmp_path / "d" / "train.csv", ROWS)
     table(tmp_path / "d" / "dev.csv", ROWS[:2])
-    found = opened(tmp_path / "d", validation=0.5)
+    found = opened(tmp_path / "d")
     assert (len(found.splits.train), len(found.splits.validation), found.splits.test) == (4, 2, None)
     assert found.splits.validation.names == ("dev.csv row 2", "dev.csv row 3")
     table(tmp_path / "d" / "valid.csv", ROWS[:2])

@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def _no_report() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("convoscope.lab.sitting.write_report", lambda *_: None)
+        patch.setattr("convoscope.lab.ending.write_report", lambda *_, **__: None)
         yield
 
 

@@ -20,9 +20,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convoscope.errors import StorageError
-from convoscope.runs import figures, report
+from convoscope.runs import curves, figures, report
+from convoscope.runs import drawing as drawing_room
+from convoscope.runs.baseline import Baseline
+from convoscope.runs.drawing import DARK, LIGHT
 from convoscope.runs.phrases import OF_TEXTS, PHRASES
-from convoscope.runs.report import HardImage, ReportFacts
+from convoscope.runs.report import HardImage, Limit, Named, PartFacts, ReportFacts, Suspect
+from convoscope.train.metrics import Reliability
+from convoscope.train.temperature import Calibration
 
 NAN = float("nan")
 VOID = {"meta", "input", "img", "source", "br", "link"}
@@ -113,7 +118,38 @@ def _facts(K: int = 3, n_steps: int = 40, shape: tuple[int, int, int] = (1, 8, 8
         filters=random.normal(0, 1, (4, 1, 3, 3)).astype(np.float32),
         filters_name="conv1",
         findings=[],
+        **_judged_facts(names, counts, shape),
     )
+
+
+def _undrawn(facts: ReportFacts) -> ReportFacts:
+    """Without the pictures that take longest."""
+    return replace(facts, steps={}, epochs={}, filters=None)
+
+
+def _judged_facts(names: tuple[str, ...], counts: NDArray[np.int64], shape: tuple[int, int, int]) -> dict[str, Any]:
+    bins = np.zeros(15, np.int64)
+    bins[[3, 14]] = 2, 20
+    sure = np.where(bins, np.linspace(0.03, 0.97, 15), NAN)
+    n = int(counts.sum())
+    return {
+        "more_figures": (Named("balanced_accuracy", 0.7654, (0.71, 0.81)), Named("calibration_error", 0.0321)),
+        "baselines": (
+            Baseline("majority", n, 0.4, 0.9123, 0.5123, 0.45, 0.57, class_name=names[0]),
+            Baseline("knn", n, 0.95, 0.9123, -0.0377, -0.08, 0.004, k=5, k_from="usual", n_references=77, side=8),
+        ),
+        "pairs": ({"classes": [names[0], names[-1]], "n": [4, 0], "shares": [4 / 13, None]},),
+        "reliability": Reliability(bins, sure, sure),
+        "calibrated": Reliability(bins, sure, sure / 2),
+        "calibration": Calibration(1.25, "validation", 321, 0.5, 0.4),
+        "parts": (PartFacts("train", 900, len(names), "how_rest"), PartFacts("test", n, 2, "how_own")),
+        "n_trained": tuple(300 + k for k in range(len(names))),
+        "left_out": (("bad.jpg", "it ends early"),),
+        "limits": (Limit("limit_absent", {"names": names[1]}), Limit("limit_one_run")),
+        "suspects": tuple(
+            Suspect(np.full(shape, 40 * i, np.uint8), f"train {i}", "train", 0, 1, -0.9 + 0.01 * i) for i in range(3)
+        ),
+    }
 
 
 def _images(page: Page) -> Iterator[Image.Image]:
@@ -126,7 +162,8 @@ def _images(page: Page) -> Iterator[Image.Image]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves the drawing out where only the writing is tested."""
-    for name in ("curves", "confusion", "hardest", "filters"):
+    monkeypatch.setattr(curves, "curves", lambda *_: b"picture")
+    for name in ("confusion", "reliability", "hardest", "filters"):
         monkeypatch.setattr(figures, name, lambda *_, **__: b"picture")
     monkeypatch.setattr(report, "page", lambda facts: facts.title)
 
@@ -137,7 +174,7 @@ def test_write_leaves_every_figure_and_a_page_and_nothing_else(tmp_path: Path) -
     page = report.write(tmp_path / "report", facts)
     assert page == tmp_path / "report" / "index.html"
     names = {path.name for path in page.parent.iterdir()}
-    assert names == {"curves.png", "confusion.png", "hardest.png", "filters.png", "index.html"}
+    assert names == {"curves.png", "confusion.png", "reliability.png", "hardest.png", "filters.png", "index.html"}
     for name in names - {"index.html"}:
         picture = np.asarray(Image.open(page.parent / name).convert("RGB"))
         assert min(picture.shape[:2]) > 150
@@ -148,9 +185,10 @@ def test_every_figure_is_embedded_and_described() -> None:
     facts = _facts()
     page = Page(report.page(facts))
     assert facts.filters is not None
-    assert len(list(_images(page))) == 3 + len(facts.hardest) + len(facts.filters)  # the confusion is a table
+    assert len(list(_images(page))) == 4 + len(facts.hardest) + len(facts.suspects) + len(facts.filters)
+    # three curves and the reliability; the confusion is a table
     assert all(image["alt"] and image["data-zh"] and image["data-en"] == image["alt"] for image in page.all("img"))
-    assert len(page.all("source")) == 3  # curves for a dark page
+    assert len(page.all("source")) == 4  # for a dark page
     cells = [a for a in page.all("td") if "--t" in str(a.get("style"))]
     assert len(cells) == 9
     assert "91.23 %" in page.text
@@ -190,6 +228,12 @@ def test_text_from_outside_is_never_markup() -> None:
         per_class=_per_class(facts.confusion, names),
         evaluated_on=evil,
         filters_name=evil,
+        suspects=tuple(replace(one, name=evil, split=evil) for one in facts.suspects),
+        left_out=((evil, evil),),
+        parts=(PartFacts(evil, 1, 1, "how_own"),),
+        limits=(Limit("limit_absent", {"names": evil}),),
+        pairs=({"classes": [evil, "b"], "n": [1, 0], "shares": [0.5, 0.0]},),
+        baselines=tuple(replace(one, class_name=evil) for one in facts.baselines),
         hardest=[replace(facts.hardest[0], name=evil + "\udcff")],
         findings=[{"name": evil, "message": evil, "hint": evil}],
     )
@@ -214,10 +258,12 @@ def test_every_phrase_stands_in_both_languages(key: str, phrases: dict[str, tupl
 
 
 def test_every_phrase_of_the_table_is_used() -> None:
-    sources = Path(report.__file__).read_text(encoding="utf-8")
+    folder = Path(report.__file__).parent
+    written = (path.read_text(encoding="utf-8") for path in folder.glob("*.py") if path.name != "phrases.py")
+    sources = "".join(written)
     template = resources.files("convoscope.runs").joinpath("report.html").read_text(encoding="utf-8")
-    unused = [key for key in PHRASES if f'"{key}"' not in sources and f"$say_{key}" not in template]
-    composed = {key for key in unused if key.startswith(("fact_", "split_"))}
+    unused = [key for key in PHRASES if not re.search(rf"""["']{key}["']""", sources) and f"$say_{key}" not in template]
+    composed = {key for key in unused if key.startswith(("fact_", "split_", "why_"))}
     assert set(unused) - composed <= {"loss", "accuracy", "learning_rate", "train_epoch", "validation_epoch"}
 
 
@@ -233,8 +279,8 @@ def test_the_page_has_no_text_in_one_language_alone() -> None:
     assert words == ["convo", "scope", "EN"], "words written straight into the template are in one language only"
 
 
-@pytest.mark.parametrize("theme", [figures.LIGHT, figures.DARK])
-def test_confusion_colours_errors_more_than_the_diagonal(theme: figures.Theme) -> None:
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_confusion_colours_errors_more_than_the_diagonal(theme: drawing_room.Theme) -> None:
     counts = np.array([[990, 10], [0, 1000]], np.int64)
     pixels = figures._confusion_pixels(counts, theme).astype(int)
     paper = pixels[1, 0]
@@ -247,7 +293,7 @@ def test_a_lone_error_among_a_thousand_classes_stays_visible() -> None:
     counts = np.eye(1000, dtype=np.int64) * 50
     counts[700, 3] = 50  # alone among the 16 pairs of its cell, yet stronger than a cell full of small errors
     counts[400:404, 800:804] = 10
-    pixels = figures._confusion_pixels(counts, figures.LIGHT)
+    pixels = figures._confusion_pixels(counts, LIGHT)
     assert pixels.shape == (250, 250, 3)
     strength = 255 - pixels[..., 2].astype(int)
     assert strength[175, 0] == strength.max() > strength[100, 200] > 0
@@ -257,11 +303,11 @@ def test_envelope_keeps_every_spike_and_smoothing_skips_what_is_not_finite() -> 
     y = np.zeros(100_000)
     y[[12_345, 67_890]] = 9, -9
     y[500] = np.nan
-    x, low, high = figures.envelope(np.arange(100_000.0), y)
-    assert len(x) <= figures.MAX_BUCKETS
+    x, low, high = curves.envelope(np.arange(100_000.0), y)
+    assert len(x) <= curves.MAX_BUCKETS
     assert (low.min(), high.max()) == (-9, 9)
     values = np.array([1.0, np.nan, 3.0, np.inf, np.nan, np.nan])
-    np.testing.assert_allclose(figures.smooth(values, 3), [1, 2, 3, 3, np.nan, np.nan])
+    np.testing.assert_allclose(curves.smooth(values, 3), [1, 2, 3, 3, np.nan, np.nan])
 
 
 def test_filters_zero_is_neutral_and_signs_differ() -> None:
@@ -280,20 +326,20 @@ def test_accuracy_axis_zooms_in_only_when_the_run_is_good() -> None:
     facts = _facts()
     good = replace(facts, steps=facts.steps | {"accuracy": [0.97] * 40}, epochs={})
     poor = replace(facts, steps=facts.steps | {"accuracy": [0.1] * 40}, epochs={})
-    assert figures.accuracy_floor(good) == 0.95
-    assert figures.accuracy_floor(poor) == 0
+    assert curves.accuracy_floor(good) == 0.95
+    assert curves.accuracy_floor(poor) == 0
 
 
 def test_chinese_class_names_never_warn_and_fall_back_to_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("猫", "狗", "鸟 $x_1$")
     facts = _facts()
     facts = replace(facts, class_names=names, per_class=_per_class(facts.confusion, names))
-    figures.confusion(facts.confusion, names, figures.LIGHT, words=True)  # warnings are errors here
+    figures.confusion(facts.confusion, names, LIGHT, words=True)  # warnings are errors here
     figures.hardest(facts.hardest, names)
     assert "猫" in Page(report.page(facts)).text
-    monkeypatch.setattr(figures, "CJK_FAMILIES", ())
-    assert figures.drawable(names) == (["0", "1", "2"], ["DejaVu Sans"], True)
-    figures.confusion(facts.confusion, names, figures.LIGHT, words=True)
+    monkeypatch.setattr(drawing_room, "CJK_FAMILIES", ())
+    assert drawing_room.drawable(names) == (["0", "1", "2"], ["DejaVu Sans"], True)
+    figures.confusion(facts.confusion, names, LIGHT, words=True)
 
 
 def test_an_empty_run_still_has_a_report(tmp_path: Path) -> None:
@@ -311,11 +357,23 @@ def test_an_empty_run_still_has_a_report(tmp_path: Path) -> None:
         summary={},
         recipe={},
         provenance={},
+        more_figures=(),
+        baselines=(),
+        pairs=(),
+        reliability=None,
+        calibrated=None,
+        calibration=Calibration(why="no-part"),
+        parts=(),
+        n_trained=(),
+        left_out=(),
+        limits=(),
+        suspects=(),
     )
     page = Page(report.write(tmp_path, facts).read_text(encoding="utf-8"))
     assert not page.all("img")
     assert not (tmp_path / "filters.png").exists()
-    assert any(a.get("id") == "filters" and "hidden" in a for a in page.all("section"))
+    hidden = {a.get("id") for a in page.all("section") if "hidden" in a}
+    assert hidden == {"filters", "voters", "suspects", "reliability", "compared", "data", "limits"}
 
 
 def test_a_loss_that_is_not_a_number_is_marked() -> None:
@@ -355,4 +413,50 @@ def test_a_failed_write_leaves_the_older_report_whole(tmp_path: Path, monkeypatc
     with pytest.raises(StorageError):
         report.write(tmp_path, replace(_facts(), title="second"))
     assert page.read_bytes() == before
-    assert len(list(tmp_path.iterdir())) == 5
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_how_good_it_is_stands_beside_what_costs_nothing() -> None:
+    text = Page(report.page(_undrawn(_facts()))).text
+    assert "always kind 0, the most frequent of training" in text
+    assert "5 neighbours, not chosen for these data, among 77 training images" in text
+    assert "−3.8 (−8.0 to +0.4)" in text  # worse than its neighbours: the sign is told
+    assert "76.54 %" in text
+    assert "71.00 % – 81.00 %" in text
+
+
+def test_the_temperature_and_what_it_was_found_on_are_told() -> None:
+    facts = _undrawn(_facts())
+    text = Page(report.page(facts)).text
+    assert "T = 1.250, found on 321 validation examples" in text
+    assert "a little too good" not in text
+    assert "a little too good" in Page(report.page(replace(facts, evaluated_on="validation"))).text
+    kept = replace(facts, calibration=Calibration(why="all-right"))
+    page = Page(report.page(kept))
+    assert "every validation example is right" in page.text
+    assert not any(a.get("class") == "dots_after" for a in page.all("li"))  # nothing is calibrated
+
+
+def test_every_reason_for_no_temperature_has_words() -> None:
+    from convoscope.train.temperature import WHY
+
+    assert {f"why_{key.replace('-', '_')}" for key in WHY} == {key for key in PHRASES if key.startswith("why_")}
+
+
+def test_labels_to_look_at_again_are_shown_with_both_classes() -> None:
+    facts = _undrawn(_facts())
+    many = tuple(facts.suspects[0] for _ in range(43))
+    page = Page(report.page(replace(facts, suspects=many, hardest=[])))
+    cards = [a for a in page.all("img") if "looks like" in str(a["alt"])]
+    assert len(cards) == 40
+    assert cards[0]["alt"] == "train 0: labelled kind 0, looks like kind 1"
+    assert "3 more are in the run" in page.text
+
+
+def test_what_was_left_out_is_listed_up_to_a_bound() -> None:
+    facts = replace(_undrawn(_facts()), left_out=tuple((f"bad {i}.jpg", "it ends early") for i in range(25)))
+    text = Page(report.page(facts)).text
+    assert "25 files that could not be read were left out" in text
+    assert "bad 19.jpg" in text
+    assert "bad 20.jpg" not in text
+    assert "5 more stand in quarantine.json" in text

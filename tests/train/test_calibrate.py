@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from convoscope.data import Normalisation, Splits
+from convoscope.data.cache import cache_folder
 from convoscope.models import build
 from convoscope.train import calibrate
 from convoscope.train.calibrate import make_plan
@@ -137,7 +138,7 @@ def test_a_damaged_or_unwritable_cache_costs_a_measurement(
 ) -> None:
     timed(monkeypatch, {})
     expected = plan_for(lenet(splits), splits)
-    for path in (tmp_path / "cache" / "plans").iterdir():
+    for path in (cache_folder() / "plans").iterdir():
         path.write_text("{")
     assert plan_for(lenet(splits), splits) == expected
     (tmp_path / "file").write_text("")

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from convoscope.data import Normalisation, Splits
+from convoscope.data import Dataset, Normalisation, Splits
 from convoscope.models import build
+from convoscope.train import evaluate
 from convoscope.train.device import Machine
-from convoscope.train.feed import Feed
-from convoscope.train.gradient import BatchGradient, Plan, workers
+from convoscope.train.feed import Feed, training_feed
+from convoscope.train.gradient import BatchGradient, Judged, Plan, workers
 from convoscope.train.recipe import Recipe
 
 
@@ -18,7 +22,7 @@ def gradients(model: nn.Module, splits: Splits, plan: Plan, n: int = 50, **knobs
     feed = Feed(splits.train, Normalisation.fit("z-score", splits.train.images), machine.device)
     with workers(plan) as crew:
         gradient = BatchGradient(model, recipe, machine, plan, crew)
-        loss, accuracy, _ = gradient(feed, torch.arange(n), 0)
+        loss, accuracy, *_ = gradient(feed, torch.arange(n), 0)
     return loss, accuracy, [p.grad.clone() for p in gradient.parameters]
 
 
@@ -77,3 +81,136 @@ def test_bfloat16_is_close_and_not_the_same(splits: Splits) -> None:
     rough = gradients(lenet(splits), splits, Plan(precision="bfloat16", shards=2))
     assert rough[0] != exact[0]
     assert rough[0] == pytest.approx(exact[0], rel=0.02)
+
+
+class Peer(Machine):
+    """One of several processes, run one after the other: sums over processes are left to the test."""
+
+    def __init__(self, rank: int, n_processes: int) -> None:
+        self._place = rank, n_processes
+        super().__init__("cpu")
+
+    @property
+    def rank(self) -> int:
+        return self._place[0]
+
+    @property
+    def n_processes(self) -> int:
+        return self._place[1]
+
+    def sum_tensors(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        return list(tensors)
+
+    def sum_numbers(self, numbers: Iterable[float]) -> list[float]:
+        return list(numbers)
+
+    def close(self) -> None:
+        pass
+
+
+KNOBS = {
+    "plain": {},
+    "weights": {"balance": "weights"},
+    "sampling": {"balance": "sampling"},
+    "mixup": {"mixup": 0.5},
+    "cutmix and weights": {"cutmix": 1.0, "balance": "weights"},
+    "all": {"mixup": 0.4, "cutmix": 1.0, "balance": "sampling", "rotate": 9.0, "flip": True, "contrast": 0.2},
+}
+
+
+def uneven(splits: Splits) -> Dataset:
+    """The training images without most of the first two classes."""
+    labels = splits.train.labels
+    kept = np.flatnonzero((labels > 1) | (np.arange(len(labels)) % 6 == 0))
+    return splits.train.take(kept)
+
+
+def feed_of(part: Dataset, recipe: Recipe) -> Feed:
+    return training_feed(part, Normalisation.fit("z-score", part.images), recipe, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "hinge", "squared-error"])
+@pytest.mark.parametrize("knobs", KNOBS)
+def test_the_loss_is_the_sum_over_each_images_labels(splits: Splits, knobs: str, loss: str) -> None:
+    part = uneven(splits)
+    smoothing = 0.1 if loss == "cross-entropy" else 0.0
+    recipe = Recipe(epochs=1, batch_size=40, loss=loss, label_smoothing=smoothing, **KNOBS[knobs])  # type: ignore[arg-type]
+    feed, model = feed_of(part, recipe), lenet(splits)
+    index = feed.order(2)[:40]
+    with workers(Plan(shards=3)) as crew:
+        gradient = BatchGradient(model, recipe, Machine("cpu"), Plan(shards=3), crew)
+        found = gradient(feed, index, 2)
+    # The same from one table of what each image's labels count, in float64.
+    lesson, exact = feed.lesson(index, 2), lenet(splits).double()
+    parts = torch.zeros(40, 4, dtype=torch.float64)
+    for labels, weights in lesson.targets:
+        parts[torch.arange(40), labels] += 1.0 if weights is None else weights.double()
+    z = exact(lesson.x.double())
+    one_hot = torch.eye(4, dtype=torch.float64)
+    if loss == "cross-entropy":
+        of_class = -((1 - smoothing) * one_hot + smoothing / 4) @ z.log_softmax(1).T  # (class, image)
+    elif loss == "hinge":
+        of_class = torch.stack([((1 + z - z[:, [k]]).clamp(min=0) * (1 - one_hot[k])).sum(1) for k in range(4)])
+    else:
+        of_class = torch.stack([(z - one_hot[k]).square().sum(1) for k in range(4)])
+    expected = (parts * of_class.T).sum() / 40
+    expected.backward()
+    assert found.loss == pytest.approx(float(expected.detach()), rel=1e-5)
+    for mine, theirs in zip(model.parameters(), exact.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad.double(), theirs.grad, rtol=1e-3, atol=1e-6)
+    right = (z.argmax(1) == lesson.labels).double()
+    assert found.accuracy == float(right.mean())
+    worth = torch.ones(40) if lesson.worth is None else lesson.worth
+    assert found.balanced == pytest.approx(float((right * worth).mean()), rel=1e-6)
+
+
+@pytest.mark.parametrize("n_processes", [2, 3])
+@pytest.mark.parametrize("knobs", KNOBS)
+def test_the_parts_of_several_processes_add_up(splits: Splits, knobs: str, n_processes: int) -> None:
+    part = uneven(splits)
+    recipe = Recipe(epochs=1, batch_size=41, **KNOBS[knobs])  # type: ignore[arg-type]
+
+    def one(machine: Machine, shards: int) -> tuple[Judged, list[Tensor]]:
+        model, feed = lenet(splits), feed_of(part, recipe)
+        with workers(Plan(shards=shards)) as crew:
+            found = BatchGradient(model, recipe, machine, Plan(shards=shards), crew)(feed, feed.order(1)[:41], 1)
+        return found, [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+    whole, gradient = one(Machine("cpu"), n_processes)
+    peers = [one(Peer(rank, n_processes), 1) for rank in range(n_processes)]
+    assert whole.loss == pytest.approx(sum(found.loss for found, _ in peers), rel=1e-12)
+    assert whole.accuracy == pytest.approx(sum(found.accuracy for found, _ in peers), rel=1e-12)
+    assert whole.balanced == pytest.approx(sum(found.balanced for found, _ in peers), rel=1e-6)
+    for i, expected in enumerate(gradient):
+        total = peers[0][1][i].clone()
+        for _, other in peers[1:]:
+            total += other[i]
+        assert torch.equal(total, expected)
+
+
+@pytest.mark.parametrize("n", [1, 2, 6, 7, 8, 21, 29])
+@pytest.mark.parametrize("n_processes", [1, 2, 3])
+def test_every_image_is_judged_once(n: int, n_processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "_BATCH", 7)
+    part = Dataset(
+        np.arange(n, dtype=np.uint8)[:, None, None, None] + np.zeros((n, 1, 2, 2), np.uint8),
+        np.zeros(n, np.int64), ("a", "b"), "numbers",
+    )  # fmt: skip
+    seen: list[int] = []
+
+    class Witness(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.extend(x[:, 0, 0, 0].long().tolist())
+            return torch.stack([x[:, 0, 0, 0], -x[:, 0, 0, 0]], 1)
+
+    class Judge(Peer):
+        def sum_numbers(self, numbers: Iterable[float]) -> list[float]:
+            return [2.0 for _ in numbers]  # the classes: that of rank 0
+
+    tables = []
+    for rank in range(n_processes):
+        feed = Feed(part, Normalisation("none", (0.0,), (1.0,)), torch.device("cpu"))
+        with workers(Plan()) as crew:
+            tables.append(evaluate.logits_of(Witness(), feed, Judge(rank, n_processes), Plan(), crew))
+    assert sorted(seen) == list(range(n))
+    assert torch.equal(torch.stack(tables).sum(0)[:, 0], torch.arange(n).float())

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convoscope.train.losses import LOSSES, add_penalties, chance_accuracy, is_at_chance, penalised
+from convoscope.train.losses import LOSSES, add_penalties, is_at_chance, penalised
 
 Z = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.25, 3.0]])
 Y = torch.tensor([0, 1])
@@ -55,7 +55,13 @@ def test_penalties_leave_biases_alone() -> None:
 
 
 def test_chance() -> None:
-    assert chance_accuracy([10, 30, 60]) == 0.6
     assert is_at_chance(0.105, 10_000, 0.1)
     assert not is_at_chance(0.2, 10_000, 0.1)
     assert is_at_chance(0.2, 20, 0.1)  # 4 of 20 is within three standard errors of 2 of 20
+
+
+def test_what_is_nearly_all_right_is_not_chance() -> None:
+    assert is_at_chance(0.995, 10_000, 0.995)
+    assert not is_at_chance(0.999, 10_000, 0.995)  # one class has nearly all images
+    assert not is_at_chance(1.0, 4, 0.5)  # so few that three standard errors reach past 1
+    assert is_at_chance(0.7, 4, 0.5)

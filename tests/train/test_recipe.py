@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from typing import get_type_hints
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_names_in_the_help_are_the_names_in_the_registry(knob: str, registry: di
 @pytest.mark.parametrize("name", [name for name, knob in knobs().items() if knob.low is not None])
 def test_each_number_knows_its_bounds(name: str) -> None:
     knob = knobs()[name]
-    kind = int if "int" in str(Recipe.__annotations__[name]) else float
+    kind = int if "int" in str(get_type_hints(Recipe)[name]) else float
     with pytest.raises(RecipeError, match=name.replace("_", "-")):
         Recipe(**{name: kind(knob.low - 1)})
     with pytest.raises(RecipeError, match="number"):

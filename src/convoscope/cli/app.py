@@ -17,7 +17,10 @@ from convoscope import __version__
 from convoscope.cli import render, zoo
 from convoscope.cli.data import data_app
 from convoscope.cli.knobs import takes_knobs
-from convoscope.cli.options import RUNS, AtStep, Image, Json, RunName, Runs, answer
+from convoscope.cli.options import RUNS, AtStep, Image, Json, RunName, Runs, answer, extra_options
+from convoscope.cli.predict import predict
+from convoscope.cli.rates import find_lr
+from convoscope.cli.suspects import suspects
 from convoscope.errors import RecipeError
 
 app = typer.Typer(
@@ -69,14 +72,18 @@ def train(
     from convoscope import lab
 
     values = {name: value for name, value in given.items() if value is not None}
-    options = _extra_options(ctx.args)
+    options = extra_options(ctx.args)
     if options:
-        values["model"] = lab.model_of(values, recipe_name)
-        values["model_options"] = lab.read_options(values["model"], options)
+        values["model_options"] = lab.read_options(lab.model_of(values, recipe_name), options)
     recipe = lab.make_recipe(values, recipe_name)
+    if "model" not in values and recipe_name is None and (chosen := lab.in_words(recipe)):
+        typer.echo(chosen, err=True)
     with _stopping() as should_stop:
         events = lab.train(recipe, runs=runs, should_stop=should_stop, command=sys.argv[1:])
         _follow(render.training(events, as_json=json_lines))
+
+
+app.command("find-lr", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(find_lr)
 
 
 @app.command()
@@ -125,28 +132,8 @@ def evaluate(
     answer(facts, json_lines, lambda: render.evaluation(facts))
 
 
-@app.command()
-def predict(
-    run: RunName,
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="FILE...", help="Image files; or, of texts, files of one each and tables (.csv)."),
-    ] = None,
-    text: Annotated[list[str] | None, typer.Option("--text", help="A text itself; may be given several times.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many classes to name for each.")] = 3,
-    step: AtStep = None,
-    runs: Runs = RUNS,
-    json_lines: Json = False,
-) -> None:
-    """Say what a run's network sees in image files, or reads in texts."""
-    from convoscope import lab
-
-    if not files and not text:
-        raise RecipeError("`predict` was given nothing to tell.", hint="Give image files, text files, or --text.")
-    rows = list(lab.predict(run, files or (), texts=text or (), runs=runs, top=top, step=step))
-    answer({"run": run, "predictions": rows}, json_lines, lambda: render.predictions(rows))
-    if any(row["error"] for row in rows):
-        raise typer.Exit(1)
+app.command()(predict)
+app.command()(suspects)
 
 
 @app.command()
@@ -284,7 +271,7 @@ def models(
         rows = lab.list_models()
         answer({"models": rows}, json_lines, lambda: zoo.models(rows))
         return
-    facts = lab.describe_typed(name, shape, classes, _extra_options(ctx.args))
+    facts = lab.describe_typed(name, shape, classes, extra_options(ctx.args))
     answer(facts, json_lines, lambda: zoo.model(facts, all_layers=all_layers))
 
 
@@ -309,21 +296,3 @@ def _stopping() -> Iterator[Any]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _extra_options(words: list[str]) -> dict[str, str]:
-    """Options the recipe does not have, as typed: `--hidden 512,256` or `--hidden=512,256`."""
-    found: dict[str, str] = {}
-    rest = iter(words)
-    for word in rest:
-        name, is_joined, value = word.removeprefix("--").partition("=")
-        if not word.startswith("--") or not name:
-            raise RecipeError(
-                f"{word!r} is no option.", hint="Options begin with two dashes; see: convoscope train --help"
-            )
-        if not is_joined:
-            value = next(rest, "")
-            if not value or value.startswith("--"):
-                raise RecipeError(f"The option --{name} was given no value.", hint=f"For example: --{name} VALUE")
-        found[name.replace("-", "_")] = value
-    return found

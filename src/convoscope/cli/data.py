@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from convoscope.cli import render
+from convoscope.cli import checkup, render
+from convoscope.cli.cache import cache
 from convoscope.cli.options import Json, answer
+from convoscope.cli.split import split
 from convoscope.train.recipe import knobs
 
 
@@ -38,9 +41,14 @@ def show(
     label_column: Annotated[str | None, typer.Option(help=knobs()["label_column"].help)] = None,
     vocabulary: Annotated[int, typer.Option(min=1, help=knobs()["vocabulary"].help)] = 20_000,
     text_length: Annotated[int, typer.Option(min=1, help=knobs()["text_length"].help)] = 256,
+    out: Annotated[Path | None, typer.Option(help="Write the answer to this JSON file too.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with pictures, of image files.")] = None,
     json_lines: Json = False,
 ) -> None:
-    """List the datasets known by name, or look at one, at a folder or at a table (`convoscope data PATH`)."""
+    """List the datasets known by name, or check one, a folder or a table (`convoscope data PATH`).
+
+    Image files are all opened and decoded; exit code 1 says that some cannot be (but with --broken quarantine).
+    """
     from convoscope import lab
 
     if path is None:
@@ -48,8 +56,18 @@ def show(
         answer({"datasets": rows}, json_lines, lambda: render.datasets(rows))
         return
     texts = lab.TextKnobs(vocabulary, text_length, text_column, label_column)
-    facts = lab.describe_data(path, image_size=image_size, broken=broken, texts=texts)
-    answer(facts, json_lines, lambda: render.dataset(facts))
+    with checkup.bar(path, as_json=json_lines) as progress:
+        facts = lab.check_data(
+            path, image_size=image_size, broken=broken, texts=texts, out=out, html=html, progress=progress
+        )
+    checked = "passed" in facts
+    answer(facts, json_lines, lambda: checkup.show(facts) if checked else render.dataset(facts))
+    if checked and not facts["passed"]:
+        raise typer.Exit(1)
+
+
+data_app.command("cache")(cache)
+data_app.command("split")(split)
 
 
 @data_app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
+from convoscope.cli import judged
 from convoscope.train.events import (
     Continued,
     EpochEnded,
@@ -152,7 +153,8 @@ class _Board:
         say = self._console.print
         say(f"Trained {event.step:,} steps in {event.training_seconds:.1f} s ({event.reason}).")
         if event.test_accuracy is not None:
-            say(f"[bold]Test accuracy {event.test_accuracy:.4f}[/] on {event.n_test:,} examples never used before.")
+            on = f"on {event.n_test:,} examples never used before{judged.interval(event.test_accuracy, event.n_test)}"
+            say(f"[bold]Test accuracy {event.test_accuracy:.4f}[/] {on}.")
         say(f"Run:    {_word(event.run)}")
         if event.report:
             say(f"Report: {_word(event.report)}")
@@ -214,6 +216,8 @@ def run(facts: dict[str, Any]) -> None:
         console.print(f"[yellow]missing on the disk: {', '.join(map(str, facts['checkpoints_missing']))}[/]")
     if facts["test_accuracy"] is not None:
         console.print(f"[bold]test accuracy {facts['test_accuracy']:.4f}[/]")
+    for line in judged.lines(facts["evaluation"] or {}):
+        console.print(_word(line))
     for key in ("weights", "report"):
         if facts[key]:
             console.print(f"{key}: {_word(facts[key])}", soft_wrap=True)
@@ -227,6 +231,8 @@ def evaluation(facts: dict[str, Any]) -> None:
         f"{_word(facts['data'])} (95 %: {facts['accuracy_95_low']:.4f} to {facts['accuracy_95_high']:.4f}; always the "
         f"most frequent class: {facts['majority_accuracy']:.4f}), loss {facts['loss']:.4f}"
     )
+    for line in judged.lines(facts):
+        console.print(_word(line))
     table = _table("class", facts["kind"], "precision", "recall", "F1")
     for row in facts["per_class"]:
         figures = (_share(row["precision"]), _share(row["recall"]), _share(row["f1"]))
@@ -267,7 +273,7 @@ def look(facts: dict[str, Any]) -> None:
     console.print(f'"sees" is the field of the middle unit in {parts}; "dead" the share of channels that are all 0.')
 
 
-def predictions(rows: list[dict[str, Any]]) -> None:
+def predictions(rows: Iterable[dict[str, Any]]) -> None:
     """A line for each image; what is wrong with those that cannot be read goes to stderr."""
     console, errors = _console(), _console(stderr=True)
     for row in rows:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from convoscope.data.image import ImagePolicy
     from convoscope.data.normalise import METHODS, Normalisation
     from convoscope.data.remote import REMOTES
-    from convoscope.data.source import DATASETS, Opened, Policy, describe, kind_of_data, open_data
+    from convoscope.data.source import DATASETS, Opened, Policy, describe, is_table, kind_of_data, open_data
     from convoscope.data.text import TextPolicy, Texts, TextWord
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "cache_folder",
     "describe",
     "get",
+    "is_table",
     "kind_of_data",
     "locate",
     "open_data",
@@ -55,7 +56,7 @@ _HOME = {
     "image": ("ImagePolicy",),
     "normalise": ("METHODS", "Normalisation"),
     "remote": ("REMOTES",),
-    "source": ("DATASETS", "Opened", "Policy", "describe", "kind_of_data", "open_data"),
+    "source": ("DATASETS", "Opened", "Policy", "describe", "is_table", "kind_of_data", "open_data"),
     "text": ("TextPolicy", "TextWord", "Texts"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,12 +42,19 @@ class TextKnobs:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Texts, read: the splits that the source has, numbered by a vocabulary of all their words, and what was found."""
+    """Texts, read: the splits that the source has, numbered by a vocabulary of all their words, and what was found.
+
+    Attributes:
+        groups: What each text of a part belongs to; no entry where nothing is grouped.
+        left_out: (what a text is called, why it cannot be used).
+    """
 
     train: Texts
     validation: Texts | None
     test: Texts | None
     findings: tuple[DataFinding, ...]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: tuple[tuple[Path | str, str], ...] = ()
 
 
 @dataclass
@@ -129,7 +136,8 @@ def read_texts(path: Path, knobs: TextKnobs, *, broken: str = "stop", policy: Te
     findings += _findings_of_length(numbered, read.length)
     class_names = _classes(path, numbered.rows)
     made = _parts(path, numbered, class_names, read.policy(numbered))
-    return Corpus(made["train"], made.get("validation"), made.get("test"), tuple(findings))
+    left_out = tuple(whole.problems)
+    return Corpus(made["train"], made.get("validation"), made.get("test"), tuple(findings), left_out=left_out)
 
 
 def with_vocabulary(splits: Splits, most: int) -> Splits:

@@ -1,4 +1,4 @@
-"""Labelled examples in memory, the three splits of a source, and the seeded, stratified validation part."""
+"""Labelled examples, and the three splits of a source."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convoscope.data.mapped import Rows, Values, blocks, part_of
 from convoscope.errors import DataError
 from convoscope.shape import InputShape, kind_of
 
@@ -18,7 +19,7 @@ E = TypeVar("E", bound="Examples")
 
 
 class Examples(ABC):
-    """Labelled examples of one kind, whole in memory: a `Dataset` of images, or the `Texts` of `data.text`.
+    """Labelled examples of one kind: a `Dataset` of images, or the `Texts` of `data.text`.
 
     Attributes:
         labels: int64 of shape (N,); each in 0 .. len(class_names) - 1.
@@ -36,7 +37,7 @@ class Examples(ABC):
 
     @property
     @abstractmethod
-    def values(self) -> NDArray[Any]:
+    def values(self) -> Values:
         """What a network is given before normalisation, an array whose first axis is the examples."""
 
     @property
@@ -65,7 +66,8 @@ class Examples(ABC):
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) over shape, values, labels, class names: equal data, equal fingerprint."""
         digest = hashlib.sha256(repr((self.values.shape, self.class_names)).encode())
-        digest.update(np.ascontiguousarray(self.values).data)
+        for block in blocks(self.values):
+            digest.update(np.ascontiguousarray(block).data)
         digest.update(np.ascontiguousarray(self.labels).data)
         digest.update(self._also().encode())
         return digest.hexdigest()
@@ -97,17 +99,18 @@ class Examples(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Dataset(Examples):
-    """Labelled images, whole in memory.
+    """Labelled images, in memory or in a file of the cache.
 
     Attributes:
-        images: uint8 of shape (N, C, H, W); C is 1 (grey) or 3 (red, green, blue); 0 is black, 255 full.
+        images: uint8 of shape (N, C, H, W); C is 1 (grey) or 3 (red, green, blue); 0 is black, 255 full. `Rows` are
+            read when they are indexed: what needs all of them goes by `blocks`.
         labels: As in `Examples`.
         class_names: As in `Examples`.
         source: As in `Examples`.
         names: As in `Examples`.
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8] | Rows
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
     source: str
@@ -123,7 +126,7 @@ class Dataset(Examples):
         self._check_labels()
 
     @property
-    def values(self) -> NDArray[np.uint8]:
+    def values(self) -> NDArray[np.uint8] | Rows:
         """The images."""
         return self.images
 
@@ -136,7 +139,7 @@ class Dataset(Examples):
     def take(self, index: NDArray[np.int64]) -> Dataset:
         """The images at `index` (int64 of shape (M,)), in that order."""
         names = tuple(self.names[i] for i in index) if self.names else ()
-        return replace(self, images=self.images[index], labels=self.labels[index], names=names)
+        return replace(self, images=part_of(self.images, index), labels=self.labels[index], names=names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,25 +157,3 @@ class Splits:
         """The parts by name: train, validation, and test where there is one."""
         found = {"train": self.train, "validation": self.validation}
         return found if self.test is None else {**found, "test": self.test}
-
-
-def stratified_part(labels: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.int64]:
-    """Indices (sorted int64) of a part with `fraction` of each class, the same for the same seed.
-
-    Every class with two images or more gives at least one and keeps at least one; a class with one image gives none.
-    """
-    generator = np.random.default_rng([seed, len(labels)])
-    chosen = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        n = round(len(members) * fraction)
-        n = min(max(n, 1), len(members) - 1) if fraction > 0 else 0
-        chosen.append(generator.permutation(members)[:n])
-    return np.sort(np.concatenate(chosen)).astype(np.int64) if chosen else np.empty(0, np.int64)
-
-
-def hold_out(train: E, fraction: float, seed: int) -> tuple[E, E]:
-    """Cuts `train` into (rest, validation); the validation part is stratified and seeded, see `stratified_part`."""
-    part = stratified_part(train.labels, fraction, seed)
-    rest = np.setdiff1d(np.arange(len(train), dtype=np.int64), part)
-    return train.take(rest), train.take(part)

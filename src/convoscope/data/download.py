@@ -59,9 +59,9 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def opener() -> urllib.request.OpenerDirector:
     """An opener that knows http, https and proxies and nothing else, so that no redirect leads to a file or to ftp."""
-    opener = urllib.request.OpenerDirector()
+    made = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
@@ -71,8 +71,8 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.HTTPRedirectHandler(),
         urllib.request.HTTPErrorProcessor(),
     ):
-        opener.add_handler(handler)
-    return opener
+        made.add_handler(handler)
+    return made
 
 
 def _attempt(url: str, part: Path, n_bytes: int, progress: Progress | None) -> None:
@@ -83,7 +83,7 @@ def _attempt(url: str, part: Path, n_bytes: int, progress: Progress | None) -> N
         headers["Range"] = f"bytes={start}-"
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme is checked in `download`
     try:
-        with _opener().open(request, timeout=TIMEOUT) as response:
+        with opener().open(request, timeout=TIMEOUT) as response:
             if start and not _continues(response, start):
                 start = 0  # the server sends all of it again
             length = response.headers.get("Content-Length", "")

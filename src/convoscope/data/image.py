@@ -1,9 +1,9 @@
 """One image file to one array: the same answer in training and in prediction.
 
-What happens, in order: the first frame is decoded; EXIF orientation is applied; wider numbers are scaled to 8 bits by
-their range and never clipped; transparency is laid over white; colours become grey (0.299 R + 0.587 G + 0.114 B, ITU-R
-BT.601) or RGB; the largest centred part with the target's shape is resized to it (Lanczos). An image that already has
-the target's size keeps its pixels.
+What happens, in order: the first frame is decoded, and the file is held to be whole (see `data.content`); EXIF
+orientation is applied; wider numbers are scaled to 8 bits by their range and never clipped, transparency is laid over
+white, colours become grey (0.299 R + 0.587 G + 0.114 B, ITU-R BT.601) or RGB (see `data.colour`); the largest centred
+part with the target's shape is resized to it (Lanczos). An image that already has the target's size keeps its pixels.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import stat
 import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convoscope.data.colour import GREY_MODES, to_mode
+from convoscope.data.content import DecodeError as DecodeError
+from convoscope.data.content import damage, why_unknown
 from convoscope.errors import BrokenImage, DataError
 
 if TYPE_CHECKING:
@@ -37,9 +41,11 @@ SUFFIXES = frozenset(
     )
 )
 MAX_PIXELS = 89_478_485  # Pillow's own line (1 GiB of 32-bit RGB / 3 / 4): above it a small file can fill the memory
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
-_TURNED = (5, 6, 7, 8)  # EXIF orientations whose width and height change places
+MOST_IN_MEMORY = 1 << 26  # bytes of a file that are read at once; larger files are read as they are decoded
+TURNED = (5, 6, 7, 8)  # EXIF orientations whose width and height change places
 _EXIF_ORIENTATION = 0x0112
+_EXIF_OF_PNG = frozenset({"exif", "Raw profile type exif"})
+_LONGEST_REASON = 200  # characters
 
 
 @dataclass(frozen=True)
@@ -103,10 +109,6 @@ class ImageHeader:
     width: int
 
 
-class DecodeError(Exception):
-    """Why one file gives no image, in a clause; inside the data room only."""
-
-
 class _Quiet:
     """Pillow's warnings off while anyone decodes, in every thread, and put back when the last one is done."""
 
@@ -131,6 +133,27 @@ class _Quiet:
                 self._caught.__exit__(None, None, None)
 
 
+class _Room:
+    """Pixels that all threads together may have in work: what bounds memory where every file is a large one."""
+
+    def __init__(self, n_pixels: int) -> None:
+        self._limit, self._taken, self._left = n_pixels, 0, threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, n_pixels: int) -> Iterator[None]:
+        """Waits until so many are free; one image alone is always let in."""
+        with self._left:
+            self._left.wait_for(lambda: not self._taken or self._taken + n_pixels <= self._limit)
+            self._taken += n_pixels
+        try:
+            yield
+        finally:
+            with self._left:
+                self._taken -= n_pixels
+                self._left.notify_all()
+
+
+_ROOM = _Room(2 * MAX_PIXELS)
 _QUIET = _Quiet()
 
 
@@ -144,29 +167,22 @@ def quiet_pillow() -> Iterator[None]:
         _QUIET.leave()
 
 
-def read_header(path: Path) -> ImageHeader:
+def read_header(path: Path | bytes) -> ImageHeader:
     """Size and greyness of a file without decoding its pixels; raises DecodeError with the reason."""
-    with _opened(path) as image:
-        width, height = image.size
-        turned = _orientation(image) in _TURNED
-        return ImageHeader(image.mode in GREY_MODES, *((width, height) if turned else (height, width)))
+    with opened(path, in_memory=False) as (image, _):
+        width, height = upright_size(image, orientation_of(image))
+        return ImageHeader(image.mode in GREY_MODES, height, width)
 
 
 def decode_image(file: str | Path | bytes, policy: ImagePolicy) -> NDArray[np.uint8]:
     """The image as uint8 of shape (C, H, W); the one decoder of the package; raises DecodeError with the reason."""
-    with _opened(file) as image:
-        try:
-            # A JPEG can be decoded at 1/2, 1/4 or 1/8: three times the target's size leaves the resize its work.
-            longest = 3 * max(policy.height, policy.width)
-            image.draft(None, (longest, longest))
-            image.load()
-            upright = _upright(image)
-            flat = _to_mode(upright, "L" if policy.channels == 1 else "RGB")
+    with opened(file) as (image, stream):
+        # A JPEG can be decoded at 1/2, 1/4 or 1/8: three times the target's size leaves the resize its work.
+        longest = 3 * max(policy.height, policy.width)
+        load(image, stream, longest)
+        with explained():
+            flat = to_mode(upright(image), "L" if policy.channels == 1 else "RGB")
             pixels = np.array(_fit(flat, policy.height, policy.width))  # (H, W) or (H, W, 3)
-        except DecodeError:
-            raise
-        except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
-            raise DecodeError(_reason(error)) from error
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return np.ascontiguousarray(planes)
 
@@ -191,34 +207,96 @@ def _known_formats() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _opened(file: str | Path | bytes) -> Iterator[Image.Image]:
-    """A file opened by Pillow, its format and its size checked; raises DecodeError."""
+def opened(file: str | Path | bytes, *, in_memory: bool = True) -> Iterator[tuple[Image.Image, BinaryIO]]:
+    """A file opened by Pillow, its format and its size checked, and its bytes as a stream of their own.
+
+    Args:
+        file: A path, or the bytes of a file.
+        in_memory: Whether the whole file is read at once (where it is not too large), as whoever decodes it wants.
+
+    Raises:
+        DecodeError: it is no ordinary file, no image, or too large; the reason is said.
+    """
     from PIL import Image
 
+    with _stream(file, in_memory) as stream:
+        try:
+            image = Image.open(stream, formats=_known_formats())
+        except Exception as error:
+            raise DecodeError(_open_reason(stream, error)) from error
+        with image:
+            n_pixels = image.width * image.height
+            if n_pixels > MAX_PIXELS:
+                raise DecodeError(
+                    f"it has {image.width} x {image.height} = {n_pixels:,} pixels, and the limit is {MAX_PIXELS:,}"
+                )
+            if n_pixels == 0:
+                raise DecodeError("it has no pixels")
+            with _ROOM.taken(n_pixels if in_memory else 0):
+                yield image, stream
+
+
+def load(image: Image.Image, stream: BinaryIO, longest: int) -> tuple[float, float]:
+    """Decodes an opened image, a JPEG at the least scale with sides of `longest`, and holds the file to be whole.
+
+    Returns:
+        (columns, rows) of the image at that scale, in pixels and their fractions: the last may be there in part only.
+
+    Raises:
+        DecodeError: it cannot be decoded, or something of it is missing; the reason is said.
+    """
+    with explained():
+        scaled = image.draft(None, (longest, longest))
+        image.load()
+        at = stream.tell()
+        reason = damage(stream, image)
+        stream.seek(at)
+    if reason:
+        raise DecodeError(reason)
+    return scaled[1][2:] if scaled else image.size
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turns whatever a decoder raises on a damaged file, which is nearly anything, into a DecodeError."""
     try:
-        image = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_known_formats())
-    except Exception as error:  # see decode_image
-        raise DecodeError(_open_reason(file, error)) from error
-    with image:
-        n_pixels = image.width * image.height
-        if n_pixels > MAX_PIXELS:
-            raise DecodeError(
-                f"it has {image.width} x {image.height} = {n_pixels:,} pixels, and the limit is {MAX_PIXELS:,}"
-            )
-        if n_pixels == 0:
-            raise DecodeError("it has no pixels")
-        yield image
+        yield
+    except DecodeError:
+        raise
+    except Exception as error:
+        raise DecodeError(_reason(error)) from error
 
 
-def _open_reason(file: str | Path | bytes, error: Exception) -> str:
+@contextlib.contextmanager
+def _stream(file: str | Path | bytes, in_memory: bool) -> Iterator[BinaryIO]:
+    """A file's bytes from the beginning; DecodeError where it is no ordinary file, or cannot be read."""
+    if isinstance(file, bytes):
+        yield io.BytesIO(file)
+        return
+    try:
+        found = Path(file).stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for without end
+            raise DecodeError("it is no ordinary file")
+        stream = Path(file).open("rb")  # noqa: SIM115 - it is closed below
+    except (OSError, ValueError) as error:
+        nowhere = isinstance(error, FileNotFoundError) and Path(file).is_symlink()
+        raise DecodeError("it is a link that leads nowhere" if nowhere else _reason(error)) from error
+    with stream:
+        small = in_memory and found.st_size <= MOST_IN_MEMORY
+        with explained():
+            content = io.BytesIO(stream.read()) if small else None
+        yield content or stream
+
+
+def _open_reason(stream: BinaryIO, error: Exception) -> str:
     """Why a file did not open, in a clause."""
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, Image.DecompressionBombError):
         return f"it has more than {MAX_PIXELS:,} pixels, the limit"
-    if isinstance(error, UnidentifiedImageError):
-        n_bytes = len(file) if isinstance(file, bytes) else Path(file).stat().st_size
-        return "it is empty (0 bytes)" if n_bytes == 0 else "its content is no image of a known format"
+    if isinstance(error, UnidentifiedImageError) or "decoder object" in str(error):  # the latter: of WebP
+        with explained():
+            return why_unknown(stream)
     return _reason(error)
 
 
@@ -228,19 +306,36 @@ def _reason(error: Exception) -> str:
         return f"it cannot be read ({error.strerror})"
     if isinstance(error, MemoryError):
         return "it does not fit in memory"
-    return f"it cannot be decoded ({str(error).strip().rstrip('.') or type(error).__name__})"
+    said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    if "truncated" in said.casefold():
+        return "it is cut: its data end too early"
+    return f"it cannot be decoded ({said[:_LONGEST_REASON]})"
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or the metadata is damaged (the pixels still count)."""
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none or the metadata is damaged (the pixels still count).
+
+    A PNG's may stand after its pixels: it is known once they are loaded, and Pillow is not to load them here, where an
+    error would go unheard.
+    """
+    if image.format == "PNG" and getattr(image, "tile", None) and not image.info.keys() & _EXIF_OF_PNG:
+        return 1
     try:
-        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+        orientation = int(image.getexif().get(_EXIF_ORIENTATION, 1))
+        return orientation if orientation in range(1, 9) else 1
     except Exception:  # noqa: BLE001 - damaged metadata must not cost a good image
         return 1
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """The image turned and mirrored as its EXIF orientation says."""
+def upright_size(image: Image.Image, orientation: int) -> tuple[int, int]:
+    """(width, height) of an opened file's image once it stands upright; Pillow tells it so of TIFF alone."""
+    width, height = image.size
+    turned = orientation in TURNED and image.format != "TIFF"
+    return (height, width) if turned else (width, height)
+
+
+def upright(image: Image.Image, orientation: int | None = None) -> Image.Image:
+    """The image turned and mirrored as an EXIF orientation says: its own, where none is given."""
     from PIL import Image
 
     turn = {
@@ -251,38 +346,8 @@ def _upright(image: Image.Image) -> Image.Image:
         6: Image.Transpose.ROTATE_270,
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
-    }.get(_orientation(image))
+    }.get(orientation_of(image) if orientation is None else orientation)
     return image if turn is None else image.transpose(turn)
-
-
-def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    """The image as 8-bit `mode` ("L" or "RGB"), transparency laid over white."""
-    from PIL import Image
-
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = Image.fromarray(_to_bytes(np.asarray(image)))
-    if "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "La", "PA"):
-        over = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", over.size, (255, 255, 255, 255)), over).convert("RGB")
-    if image.mode not in ("1", "L", "RGB"):
-        image = image.convert("RGB")
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Numbers wider than a byte (H, W) scaled to 0-255 by the range of their kind; never clipped.
-
-    16 bits: 0 to 65,535, for the image and its neighbours alike. Fractions: 0 to 1. Anything outside such a range has
-    no range but its own, so its smallest value becomes 0 and its largest 255.
-    """
-    numbers = values.astype(np.float64)
-    if not np.isfinite(numbers).all():
-        raise DecodeError("it has pixels that are NaN or infinite")
-    low, high = float(numbers.min()), float(numbers.max())
-    full = 1.0 if values.dtype.kind == "f" else 65535.0
-    if low < 0 or high > full:
-        return np.rint((numbers - low) * (255.0 / (high - low or 1.0))).astype(np.uint8)
-    return np.rint(numbers * (255.0 / full)).astype(np.uint8)
 
 
 def _fit(image: Image.Image, height: int, width: int) -> Image.Image:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
@@ -37,6 +39,7 @@ class Scan:
         other: Files that are no images by name, and links to folders inside a class, left out.
         noun: What the files looked for are: "images", or "texts".
         suffixes: The suffixes of their names, in small letters.
+        in_splits: Whether the folder turned out to be laid out in train/, val/ and test/.
     """
 
     root: Path
@@ -46,6 +49,7 @@ class Scan:
     other: list[str] = field(default_factory=list)
     noun: str = "images"
     suffixes: frozenset[str] = SUFFIXES
+    in_splits: bool = False
 
     @property
     def layout(self) -> str:
@@ -89,20 +93,34 @@ class Scan:
                 else:
                     waiting.append(inner)
             for path in files:
-                suffix = path.suffix.casefold()
-                if suffix in self.suffixes or (not suffix and self.noun == "images" and _starts_as_image(path)):
+                if self.is_wanted(path):
                     found.append(path)
                 else:
                     self.other.append(self.relative(path))
         return found
+
+    def is_wanted(self, path: Path) -> bool:
+        """Whether a file is looked for, by its suffix; of one without, by how it begins."""
+        suffix = path.suffix.casefold()
+        return suffix in self.suffixes or (not suffix and self.noun == "images" and _starts_as_image(path))
+
+    def leave_loose(self, files: list[Path]) -> None:
+        """Tells of files that lie beside class folders: none of them has a class, so none is used."""
+        loose = [self.relative(path) for path in files if self.is_wanted(path)]
+        known = set(loose)
+        self.other += [name for name in map(self.relative, files) if name not in known]
+        if loose:
+            message = f"{self.noun.capitalize()} beside the class folders have no class and are not used"
+            self._find("file-loose", f"{message} ({len(loose):,}): {few(loose)}.", "Move each into its class's folder.")
 
     def classes_of(self, folders: list[Path]) -> Classes:
         """Class name -> its files, for every folder that has some; the others become a finding."""
         classes: Classes = {}
         empty: list[str] = []
         nested: list[str] = []
+        root = self.root.resolve()
         for folder in folders:
-            if self.root.resolve().is_relative_to(folder.resolve()):
+            if folder.is_symlink() and root.is_relative_to(folder.resolve()):
                 self._find("folder-ignored", f"{folder} is a link to a folder that holds it, so it is not used.")
                 continue
             paths = self.files_below(folder)
@@ -135,6 +153,13 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def not_a_file(path: Path) -> str:
+    """Why a path that is no ordinary file cannot be an image, in a clause."""
+    if os.path.exists(path):  # noqa: PTH110 - a name that is too long is no error here
+        return "it is no ordinary file"
+    return "it is a link that leads nowhere" if os.path.islink(path) else "there is no such file"  # noqa: PTH114
+
+
 def _starts_as_image(path: Path) -> bool:
     """Whether a file without a suffix begins as JPEG, PNG, GIF, BMP, WebP or TIFF do."""
     if not path.is_file():
@@ -149,10 +174,15 @@ def _starts_as_image(path: Path) -> bool:
     )
 
 
-def find_classes(scan: Scan) -> dict[str, Classes]:
+def find_classes(scan: Scan, *, judged: bool = False) -> dict[str, Classes]:
     """For each split that is there, its classes and their files; "train" comes first and decides the classes.
 
     A folder is in splits when its `train` holds folders; a class that is called "train" holds images.
+
+    Args:
+        scan: The folder.
+        judged: Whether its files are to be judged, not learnt from: then one class is enough, a split may have classes
+            that train lacks, and train may lack altogether.
 
     Raises:
         DataError: The layout is not one of the two, or the splits contradict each other.
@@ -161,17 +191,37 @@ def find_classes(scan: Scan) -> dict[str, Classes]:
     if scan.problems:
         raise DataError(f"{scan.root}: {scan.problems[0][1]}.")
     in_train = [f for f in folders if f.name.casefold() in SPLITS["train"]]
-    if any(Scan(scan.root).list_folder(folder)[0] for folder in in_train):
+    only_splits = bool(folders) and all(f.name.casefold() in _SPLIT_NAMES for f in folders)
+    deciding = folders if judged and only_splits else in_train
+    scan.in_splits = any(Scan(scan.root).list_folder(folder)[0] for folder in deciding)
+    if scan.in_splits:
         splits = _find_splits(scan, folders)
     else:
-        if len(folders) > 1 and all(f.name.casefold() in _SPLIT_NAMES for f in folders):
+        if len(folders) > 1 and only_splits:
             given = few([f.name for f in folders])
             raise DataError(f"{scan.root} has {given}, and no train/ with class folders in it.", hint=scan.layout)
         splits = {"train": scan.classes_of(folders)}
-    if not splits["train"]:
+    if not any(splits.values()) or not (splits["train"] or judged):
         raise _no_files(scan, folders, files)
-    _check_classes(scan, splits)
+    scan.leave_loose(files)
+    _tell_twins(scan, splits)
+    if not judged:
+        _check_classes(scan, splits)
     return splits
+
+
+def _tell_twins(scan: Scan, splits: dict[str, Classes]) -> None:
+    """Classes whose names look alike: "Cat" and "cat", or one accent written in two ways."""
+    spellings: dict[str, dict[str, None]] = {}
+    for name in (name for classes in splits.values() for name in classes):
+        alike = unicodedata.normalize("NFC", name).casefold().strip()
+        spellings.setdefault(alike, {})[name] = None
+    twins = [" and ".join(names) for names in spellings.values() if len(names) > 1]
+    if twins:
+        message = f"Classes whose names differ in spelling only ({len(twins)}): {few(twins)}."
+        scan.findings.append(
+            DataFinding("class-spelling", message, "They count as different: put each two in one folder if they are.")
+        )
 
 
 def _find_splits(scan: Scan, folders: list[Path]) -> dict[str, Classes]:
@@ -182,7 +232,10 @@ def _find_splits(scan: Scan, folders: list[Path]) -> dict[str, Classes]:
         if len(at) > 1:
             given = " and ".join(folder.name for folder in at)
             raise DataError(f"{scan.root} has {given}, which both mean {split}; one is needed.", hint="Rename one.")
-        classes = scan.classes_of(scan.list_folder(at[0])[0]) if at else {}
+        inside, loose = scan.list_folder(at[0]) if at else ([], [])
+        classes = scan.classes_of(inside)
+        if classes:
+            scan.leave_loose(loose)
         if classes or split == "train":
             splits[split] = classes
         elif at:
@@ -222,9 +275,12 @@ def _check_classes(scan: Scan, splits: dict[str, Classes]) -> None:
     """Raises DataError where train has one class only, or another split has a class that train lacks."""
     root, known = scan.root, list(splits["train"])
     if len(known) == 1:
+        files = splits["train"][known[0]]
+        within = [root / path.relative_to(root).parts[0] for path in files if len(path.relative_to(root).parts) > 2]
+        place = f"{within[0]}" if within and not scan.in_splits else "the folder that holds the class folders"
         raise DataError(
             f"{root} has one class only, {known[0]!r}; telling classes apart needs at least two.",
-            hint=f"Add folders of other classes, or point at the folder that holds the class folders. {scan.layout}",
+            hint=f"Add folders of other classes, or point at {place}. {scan.layout}",
         )
     for split, classes in splits.items():
         unknown = [name for name in classes if name not in splits["train"]]

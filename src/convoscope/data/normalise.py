@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convoscope.data.mapped import Rows, blocks
 from convoscope.errors import DataError
 from convoscope.registry import Registry
 
@@ -43,7 +44,7 @@ class Normalisation:
     scale: tuple[float, ...]
 
     @classmethod
-    def fit(cls, method: str, images: NDArray[np.uint8]) -> Normalisation:
+    def fit(cls, method: str, images: NDArray[np.uint8] | Rows) -> Normalisation:
         """The figures of `method` for training images, uint8 of shape (N, C, H, W).
 
         Raises:
@@ -84,21 +85,21 @@ def _fixed(method: str, C: int) -> Sequence[tuple[float, float]]:
     return pairs
 
 
-def histograms(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+def histograms(images: NDArray[np.uint8] | Rows) -> NDArray[np.int64]:
     """How often each channel has each pixel value: int64 of shape (C, 256) for uint8 images (N, C, H, W)."""
-    N, C, H, W = images.shape
+    _, C, H, W = images.shape
     counts = np.zeros((C, 256), np.int64)
+    pairs_seen = np.zeros((C, 1 << 16), np.int64)
     n_block = max(1, (1 << 20) // max(1, H * W))  # images at a time: the copy stays in the processor's cache
-    for c in range(C):
-        pairs_seen = np.zeros(1 << 16, np.int64)
-        for first in range(0, N, n_block):
-            values = np.ascontiguousarray(images[first : first + n_block, c]).reshape(-1)
+    for block in blocks(images, n_block):
+        for c in range(C):
+            values = np.ascontiguousarray(block[:, c]).reshape(-1)
             if values.size % 2:
                 counts[c, values[-1]] += 1
             # Two bytes at a time halve the work; which of the two is the high one does not matter to the sum.
-            pairs_seen += np.bincount(values[: values.size // 2 * 2].view(np.uint16), minlength=1 << 16)
-        table = pairs_seen.reshape(256, 256)
-        counts[c] += table.sum(0) + table.sum(1)
+            pairs_seen[c] += np.bincount(values[: values.size // 2 * 2].view(np.uint16), minlength=1 << 16)
+    tables = pairs_seen.reshape(C, 256, 256)
+    counts += tables.sum(1) + tables.sum(2)
     return counts
 
 

@@ -77,7 +77,7 @@ def read_table(
     Raises:
         DataError: the file cannot be read, is no text, is empty, has a quotation that does not end, or lacks a column.
     """
-    rows = list(_rows(path, _text_of(path, most_bytes)))
+    rows = read_rows(path, most_bytes)
     if not rows:
         raise DataError(f"{path} is empty; a table of texts has a text and a label in each row.")
     (first_number, first), n_fields = rows[0], len(rows[0][1])
@@ -96,6 +96,19 @@ def read_table(
     return table
 
 
+def read_rows(path: Path, most_bytes: int | None = None) -> list[tuple[int, list[str]]]:
+    """(number from 1, fields) of each row of a .csv or .tsv file that is not blank, counted as a spreadsheet does.
+
+    Args:
+        path: The file.
+        most_bytes: How much of it to read, up to the last whole line in it; None for all.
+
+    Raises:
+        DataError: it cannot be read, is no text in UTF-8, or has a quotation that does not end.
+    """
+    return list(_rows(path, _text_of(path, most_bytes)))
+
+
 def read_column(path: Path, text_column: str | None = None) -> list[tuple[str, str]]:
     """(what it is called, text) of each row of a table whose labels, if there are any, do not matter.
 
@@ -107,16 +120,16 @@ def read_column(path: Path, text_column: str | None = None) -> list[tuple[str, s
     Raises:
         DataError: the file cannot be read as a table.
     """
-    rows = list(_rows(path, _text_of(path, None)))
+    rows = read_rows(path)
     names = [cell.strip().casefold() for cell in rows[0][1]] if rows else []
     asked = (text_column or "").strip().casefold()
-    usual = _named(names, TEXT_NAMES)
+    usual = column_named(names, TEXT_NAMES)
     if asked.isdecimal() and 1 <= int(asked) <= len(names):
         at, has_header = int(asked) - 1, usual is not None
     elif asked in names:
         at, has_header = names.index(asked), True
     else:
-        at, has_header = usual or 0, usual is not None or _named(names, LABEL_NAMES) is not None
+        at, has_header = usual or 0, usual is not None or column_named(names, LABEL_NAMES) is not None
     return [(f"row {number}", row[at] if at < len(row) else "") for number, row in rows[has_header:]]
 
 
@@ -203,7 +216,11 @@ def _find_columns(path: Path, first: list[str], text: str | None, label: str | N
             f"{path} has one column; a table of texts has a text and a label in each row.",
             hint="Part the two by a comma, and put a text with commas in quotation marks.",
         )
-    at = {"text": _named(names, TEXT_NAMES), "label": _named(names, LABEL_NAMES), "split": _named(names, SPLIT_NAMES)}
+    at = {
+        "text": column_named(names, TEXT_NAMES),
+        "label": column_named(names, LABEL_NAMES),
+        "split": column_named(names, SPLIT_NAMES),
+    }
     has_header = at["text"] is not None or at["label"] is not None
     if not has_header:
         at["split"] = None
@@ -230,7 +247,8 @@ def _find_columns(path: Path, first: list[str], text: str | None, label: str | N
     return _Columns(at["text"], at["label"], at["split"], has_header)
 
 
-def _named(names: list[str], known: tuple[str, ...]) -> int | None:
+def column_named(names: list[str], known: tuple[str, ...]) -> int | None:
+    """Where the first of the known names stands among a header's."""
     return next((names.index(name) for name in known if name in names), None)
 
 

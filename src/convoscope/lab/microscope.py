@@ -30,7 +30,8 @@ from convoscope.look.derive import Why
 from convoscope.runs.disk import write_json
 from convoscope.runs.store import Run
 from convoscope.train.feed import Feed
-from convoscope.train.freeze import freeze, set_learning
+from convoscope.train.freeze import freeze, set_learning, thaws_after
+from convoscope.train.loop import n_steps_per_epoch
 from convoscope.train.losses import LOSSES
 from convoscope.train.recipe import Recipe
 
@@ -89,7 +90,7 @@ def see(
     one, label = _example(trainee, image, text)
     x, _ = Feed(one, trainee.normalisation, trainee.machine.device).batch(torch.zeros(1, dtype=torch.long), 0)
     goal, goal_is = _target(trainee, x, label, target, one.noun)
-    graph = graph_of(trainee, x, torch.tensor([goal]), mode)
+    graph = graph_of(trainee, x, torch.tensor([goal]), mode, step)
     passed = capture(graph, trainee.model, x, torch.tensor([goal]), seed=trainee.recipe.seed)
     return Seen(passed, trainee, image if text is None else "the text given", one, goal, goal_is)
 
@@ -178,16 +179,19 @@ def place(text: str) -> tuple[str, tuple[int, ...]]:
     return match["node"], unit
 
 
-def graph_of(trainee: Trainee, x: Tensor, target: Tensor, mode: Mode) -> Graph:
+def graph_of(trainee: Trainee, x: Tensor, target: Tensor, mode: Mode, step: int | None = None) -> Graph:
     """The run's graph with its loss: read from the run's folder, or exported once and kept there.
 
-    Of texts there is one for each length (of trees for each depth and width): that of `x`, (1, ...).
+    Of texts there is one for each length (of trees for each depth and width): that of `x`, (1, ...). In training mode
+    it is the network's as it worked after `step` updates, or at the end: what has thawed works otherwise than before.
     """
-    path = trainee.run.folder / "graph" / f"{_stem(mode, tuple(x.shape), is_text=not x.is_floating_point())}.json"
+    thawed = mode == "train" and has_thawed(trainee, step)
+    stem = _stem(mode, tuple(x.shape), is_text=not x.is_floating_point())
+    path = trainee.run.folder / "graph" / f"{stem}{'-thawed' if thawed else ''}.json"
     if path.is_file():
         with contextlib.suppress(ConvoscopeError):  # written by another torch, or damaged: export again
             return load(path)
-    with _frozen(trainee) if mode == "train" else contextlib.nullcontext():
+    with _as_trained(trainee, thawed=thawed) if mode == "train" else contextlib.nullcontext():
         graph = build_graph(trainee.model, x, mode, loss=RunLoss(trainee.recipe), target=target)
     with contextlib.suppress(StorageError, OSError):  # a read-only run can be looked at all the same
         path.parent.mkdir(exist_ok=True)
@@ -195,10 +199,21 @@ def graph_of(trainee: Trainee, x: Tensor, target: Tensor, mode: Mode) -> Graph:
     return graph
 
 
+def has_thawed(trainee: Trainee, step: int | None) -> bool:
+    """Whether what the run froze learns in the step after `step` updates; after None in the last one."""
+    recipe = trainee.recipe
+    if not recipe.thaw:
+        return False
+    steps_per_epoch = n_steps_per_epoch(int(trainee.run.card("data", "n_train")["n_train"]), recipe.counts()[1])
+    after = thaws_after(recipe, steps_per_epoch)
+    return after is not None and (step is None or step >= after)
+
+
 @contextlib.contextmanager
-def _frozen(trainee: Trainee) -> Iterator[None]:
-    """Puts the network into the mode that it was trained in: what the run froze works as in evaluation."""
-    names = set(freeze(trainee.model, trainee.recipe.freeze, len(trainee.class_names)))
+def _as_trained(trainee: Trainee, *, thawed: bool) -> Iterator[None]:
+    """Puts the network into the mode that it was trained in: what was frozen worked as in evaluation."""
+    asked = "" if thawed else trainee.recipe.freeze
+    names = set(freeze(trainee.model, asked, len(trainee.class_names)))
     set_learning(trainee.model)
     try:
         yield

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -91,7 +92,7 @@ def _inputs(trainee: Trainee, pixels: NDArray[np.uint8]) -> Tensor:
     """What the network is given for images, uint8 (n, C, H, W): (n, D)."""
     part = data_room.Dataset(pixels, np.zeros(len(pixels), np.int64), trainee.class_names, trainee.run.name)
     feed = Feed(part, trainee.normalisation, trainee.machine.device)
-    return feed.normalise(feed.values).flatten(1)
+    return feed.batch(torch.arange(len(feed)), 0)[0].flatten(1)
 
 
 def _moved(

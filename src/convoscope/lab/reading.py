@@ -8,43 +8,55 @@ from convoscope import data as data_room
 from convoscope.data import Opened, Policy, TextKnobs
 from convoscope.errors import ModelError, RecipeError
 from convoscope.models import MODELS, architecture_of
-from convoscope.train.recipe import Recipe
+from convoscope.train.recipe import Recipe, knobs
 
 USUAL = {"images": Recipe.model, "texts": "textcnn", "trees": "tree"}
 """The model for each kind of data, where none is named."""
 
-OF_IMAGES = ("image_size", "normalise", "rotate", "shift", "flip", "crop", "mask")
-OF_TEXTS = ("vocabulary", "text_length", "text_column", "label_column")
+OF_IMAGES = (
+    "image_size", "memory", "normalise", *(name for name, knob in knobs().items() if knob.group == "augmentation"),
+)  # fmt: skip
+OF_TEXTS = ("vocabulary", "text_length", "text_column")
+OF_TABLES = ("label_column",)
 
 
-def open_data(
-    recipe: Recipe, *, data: str | None = None, validation: float | None = None, policy: Policy | None = None
-) -> Opened:
-    """Opens a recipe's data, or other data, as the recipe says.
+def open_data(recipe: Recipe, *, data: str | None = None, policy: Policy | None = None, strict: bool = False) -> Opened:
+    """Opens a recipe's data, cut as it says; or other data, to be judged, in the parts that they have.
 
     Args:
         recipe: Whose knobs.
         data: Other data, by name or path.
-        validation: Another share held out.
         policy: How a run reads every example, where it has been trained; without it the recipe's image size holds.
+        strict: Whether a part that the data have themselves is refused where the recipe asks for another; a run that
+            was begun goes on with the one it has.
 
     Raises:
         InputError: as `data.open_data`.
     """
     return data_room.open_data(
         data or recipe.data,
-        validation=recipe.validation if validation is None else validation,
+        validation=recipe.validation,
+        test=recipe.test,
+        folds=recipe.folds,
+        fold=recipe.fold,
+        group=recipe.group if data is None else None,
         seed=recipe.seed,
         image_size=recipe.image_size if policy is None else None,
         broken=recipe.broken,
-        texts=text_knobs(recipe),
+        memory=recipe.memory,
+        texts=text_knobs(recipe, data),
         policy=policy,
+        strict=strict,
+        judged=data is not None,
     )
 
 
-def text_knobs(recipe: Recipe) -> TextKnobs:
-    """What of a recipe decides how texts are read."""
-    return TextKnobs(recipe.vocabulary, recipe.text_length, recipe.text_column, recipe.label_column)
+def text_knobs(recipe: Recipe, data: str | None = None) -> TextKnobs:
+    """What of a recipe decides how texts and tables are read; of other data, its columns only where they are tables."""
+    knobs = TextKnobs(recipe.vocabulary, recipe.text_length, recipe.text_column, recipe.label_column)
+    if data is None or data_room.is_table(data):
+        return knobs
+    return TextKnobs(knobs.vocabulary, knobs.length)
 
 
 def usual_model(data: Any = None, **columns: Any) -> str:  # noqa: ANN401 - knobs as they were given
@@ -74,6 +86,8 @@ def check_kind(recipe: Recipe) -> None:
             hint=f"Choose a model for them: {others}.",
         )
     strange, theirs = (OF_TEXTS, "texts") if kind == "images" else (OF_IMAGES, "images")
+    if kind == "images" and not data_room.is_table(recipe.data):
+        strange, theirs = (*strange, *OF_TABLES), "texts and tables"
     turned = [name for name in strange if getattr(recipe, name) != getattr(Recipe, name)]
     if turned:
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in turned)

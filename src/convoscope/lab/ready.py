@@ -20,7 +20,7 @@ from convoscope.models import Architecture, architecture_of, build, options_from
 from convoscope.models.activations import ACTIVATIONS
 from convoscope.models.pinned import is_file
 from convoscope.train.device import Machine
-from convoscope.train.feed import Feed
+from convoscope.train.feed import Feed, growth_of
 from convoscope.train.freeze import freeze
 from convoscope.train.initialise import initialise
 from convoscope.train.recipe import Recipe, from_dict, knobs
@@ -28,7 +28,7 @@ from convoscope.train.recipe import Recipe, from_dict, knobs
 _FIT_BATCH = 1000
 
 # What suits one optimiser or loss does not suit another: these figures of a model go with its choice.
-TOGETHER = {"optimiser": ("lr", "weight_decay", "momentum"), "loss": ("label_smoothing",)}
+TOGETHER = {"optimiser": ("lr", "weight_decay", "momentum", "hold", "rest_lr"), "loss": ("label_smoothing",)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +84,12 @@ def model_of(given: Mapping[str, Any], preset: str | None = None) -> str:
 def _filled(given: Mapping[str, Any], preset: str | None) -> Mapping[str, Any]:
     """The knobs given, over those of the preset or, where neither names a model, those that suit the data."""
     if preset is not None:
-        return {**PRESETS[preset].knobs, **given}
-    return given if given.get("model") is not None else {**usual_knobs(given), **given}
+        return PRESETS[preset].filled(given)
+    if given.get("model") is not None:
+        return given
+    usual = usual_knobs(given)
+    options = {**usual.get("model_options", {}), **(given.get("model_options") or {})}
+    return {**usual, **given, "model_options": options}
 
 
 def read_options(model: str, given: Mapping[str, str]) -> dict[str, object]:
@@ -103,14 +107,15 @@ def read_options(model: str, given: Mapping[str, str]) -> dict[str, object]:
     return options_from_text(model, given)
 
 
-def prepare(recipe: Recipe) -> Ready:
+def prepare(recipe: Recipe, *, strict: bool = False) -> Ready:
     """Opens the data, builds the model with its first weights, and settles what the recipe leaves open.
 
+    `strict` holds for a run that is begun now: see `reading.open_data`.
     The first weights are drawn; those that `init` names are taken over by `lab.weights.begin`.
     """
     _refuse_what_cannot_learn(recipe)
     check_kind(recipe)
-    opened = open_data(recipe)
+    opened = open_data(recipe, strict=strict)
     part = opened.splits.train
     architecture = architecture_of(recipe.model)
     given = recipe.epochs
@@ -119,11 +124,12 @@ def prepare(recipe: Recipe) -> Ready:
     torch.manual_seed(recipe.seed)
     model = build(recipe.model, part.shape, part.n_classes, recipe.model_options)
     initialise(model, recipe.initialisation)
-    freeze(model, recipe.freeze, part.n_classes)
     normalisation = _normalisation(recipe, part)
-    if architecture.fit is not None:
-        architecture.fit(model, _batches(part, normalisation, machine))
     recipe = _without_steps(recipe, given, model)
+    freeze(model, recipe.freeze, part.n_classes)
+    _refuse_sizes(recipe, model, part)
+    if architecture.fit is not None:
+        architecture.fit(model, _batches(part, normalisation, machine, architecture.fit_images))
     return Ready(opened, machine.prepare(model), normalisation, recipe, machine, architecture)
 
 
@@ -131,12 +137,48 @@ def _without_steps(recipe: Recipe, given: int | None, model: nn.Module) -> Recip
     """The recipe with no epochs where nothing of the network takes gradients; RecipeError where some were asked for."""
     if any(parameter.requires_grad for parameter in model.parameters()):
         return recipe
+    asked = [f"--{name}" for name in ("init", "freeze") if getattr(recipe, name)]
+    if asked:
+        raise RecipeError(
+            f"{recipe.model} was given {' and '.join(asked)}; it is found from the data in one go, not in steps from "
+            "first weights.",
+            hint="Leave them out." if len(asked) > 1 else "Leave it out.",
+        )
     if given:
         raise RecipeError(
             f"{recipe.model} was asked to train for {given} epochs; it is found at once, and no step can move it.",
             hint="Leave --epochs out.",
         )
+    changed = ("mixup", "cutmix", "balance", "grow")
+    asked = [f"--{name}" for name in changed if getattr(recipe, name) != getattr(Recipe, name)]
+    if asked:
+        raise RecipeError(
+            f"{recipe.model} was given {' and '.join(asked)}; these change what a step of training sees, and it is "
+            "found at once, without steps.",
+            hint="Leave them out." if len(asked) > 1 else "Leave it out.",
+        )
     return dataclasses.replace(recipe, epochs=0)
+
+
+def _refuse_sizes(recipe: Recipe, model: nn.Module, part: Examples) -> None:
+    """Raises RecipeError where images are to grow and the network cannot take one of their sizes."""
+    growth = growth_of(recipe)
+    if growth.is_off or not isinstance(part, Dataset):
+        return
+    C, H, W = part.shape
+    was_training = model.training
+    model.eval()
+    for h, w in growth.sizes(H, W):
+        try:
+            with torch.no_grad():
+                model(torch.zeros(1, C, h, w))
+        except RuntimeError:
+            raise RecipeError(
+                f"grow {recipe.grow:g} was asked, which begins with images of {growth.side(H, 0)} x "
+                f"{growth.side(W, 0)} pixels, and {recipe.model}, made for {H} x {W}, cannot take {h} x {w}.",
+                hint="Use a network that takes images of any size (airbench, resnet18), a greater --grow, or --grow 1.",
+            ) from None
+    model.train(was_training)
 
 
 def _normalisation(recipe: Recipe, part: Examples) -> Normalisation:
@@ -146,10 +188,13 @@ def _normalisation(recipe: Recipe, part: Examples) -> Normalisation:
     return Normalisation.fit(recipe.normalise, part.images)
 
 
-def _batches(part: Examples, normalisation: Normalisation, machine: Machine) -> Iterator[tuple[Tensor, Tensor]]:
-    """All of a part in order: normalised inputs and labels, a thousand at a time."""
+def _batches(
+    part: Examples, normalisation: Normalisation, machine: Machine, most: int | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """A part in order, or `most` of it evenly spread: normalised inputs and labels, a thousand at a time."""
     feed = Feed(part, normalisation, machine.device)
-    for index in torch.split(torch.arange(len(feed)), _FIT_BATCH):
+    n = len(feed) if most is None else min(most, len(feed))
+    for index in torch.split(torch.arange(n) * len(feed) // max(1, n), _FIT_BATCH):
         yield feed.batch(index, 0)
 
 
@@ -160,11 +205,4 @@ def _refuse_what_cannot_learn(recipe: Recipe) -> None:
         raise RecipeError(
             f"{recipe.model} was asked to learn with the activation {name}. {why}",
             hint="Use sigmoid, its smooth likeness, or relu; the step threshold serves forward passes only.",
-        )
-    asked = [f"--{knob}" for knob in ("init", "freeze") if getattr(recipe, knob)]
-    if asked and architecture_of(recipe.model).fit is not None:
-        raise RecipeError(
-            f"{recipe.model} was given {' and '.join(asked)}; it is found from the data in one go, not in steps from "
-            "first weights.",
-            hint="Leave them away.",
         )

@@ -12,28 +12,26 @@ import torch
 from torch import nn
 
 from convoscope import data as data_room
-from convoscope.data import Examples, Opened, TextPolicy, Texts
+from convoscope.data import Opened, TextPolicy, Texts
 from convoscope.errors import DataError, RunError, TrainingFailed
+from convoscope.lab.ending import conclude, judge_final
 from convoscope.lab.ready import Ready, prepare
+from convoscope.lab.split import changed, lists_of
 from convoscope.lab.trainee import Trainee
 from convoscope.lab.weights import begin, located
 from convoscope.models.pinned import card_of, files_of, title_of
 from convoscope.runs import store
-from convoscope.runs.answers import write_answers
 from convoscope.runs.control import Helm, clear_control
 from convoscope.runs.log import now
 from convoscope.runs.provenance import provenance
 from convoscope.runs.store import Run, Writer
-from convoscope.runs.summary import write_report
 from convoscope.train.calibrate import make_plan
 from convoscope.train.checkpoint import Checkpoint
-from convoscope.train.evaluate import evaluate
-from convoscope.train.events import EpochEnded, Event, Finding, Finished, Started, Trained
-from convoscope.train.feed import Feed, augmentation_of
-from convoscope.train.gradient import Plan, workers
+from convoscope.train.events import Event, Finding, Started, Trained
+from convoscope.train.feed import Feed, training_feed
+from convoscope.train.gradient import Plan
 from convoscope.train.loop import Course, n_steps_per_epoch
 from convoscope.train.loop import train as train_loop
-from convoscope.train.metrics import Evaluation
 from convoscope.train.recipe import Recipe
 
 _MOST_WORDS = 64  # of a text whose graph is made without being asked for: unrolled over many words it takes minutes
@@ -57,16 +55,10 @@ def train(
         StorageError: the disk refused; what was saved before is intact.
         TrainingFailed: NaN, or nothing learnt at all.
     """
-    ready = prepare(located(recipe, runs))
+    ready = prepare(located(recipe, runs), strict=True)
     beginning = begin(ready)
     recipe = ready.recipe
-    feed = Feed(
-        ready.opened.splits.train,
-        ready.normalisation,
-        ready.machine.device,
-        augmentation=augmentation_of(recipe),
-        seed=recipe.seed,
-    )
+    feed = training_feed(ready.opened.splits.train, ready.normalisation, recipe, ready.machine.device)
     plan = make_plan(ready.model, feed, recipe, ready.machine)
     del feed
     if ready.machine.rank > 0:
@@ -86,7 +78,7 @@ def train(
         cards["model"] = card
         cards["provenance"] = {**cards["provenance"], "model_files": card["files"]}
     stem = f"{_stem(title_of(recipe.model))}-{_stem(recipe.data)}"
-    run = store.create(runs, stem, recipe, cards, files_of(ready.architecture))
+    run = store.create(runs, stem, recipe, cards, files_of(ready.architecture), lists_of(ready.opened, recipe.broken))
     writer = Writer(run, recipe.keep)
     try:
         findings = [*_data_findings(ready.opened), *beginning.findings]
@@ -119,7 +111,7 @@ def resume(name: str, *, runs: Path, should_stop: Callable[[], bool] = lambda: F
         raise DataError(
             f"The {ready.opened.splits.train.kind} in {recipe.data} are not those the run {run.name} was started on: "
             "their fingerprint differs.",
-            hint="Bring the same data back, or train a new run.",
+            hint=f"{changed(run, ready.opened)} Bring the same data back, or train a new run.".strip(),
         )
     if ready.machine.rank > 0:
         checkpoint = run.latest_checkpoint()[0]
@@ -200,7 +192,7 @@ def _follow(ready: Ready, plan: Plan, checkpoint: Checkpoint | None, should_stop
     for event in loop(ready, plan, checkpoint, should_stop):
         reason = event.reason if isinstance(event, Trained) else reason
     if reason in {"finished", "early stop"}:
-        _judge_final(ready, plan)
+        judge_final(ready, plan)
 
 
 def _sitting(
@@ -230,32 +222,8 @@ def _sitting(
         raise TrainingFailed(fatal.message if fatal else "The run failed.", hint=fatal.hint if fatal else "")
     if last.reason == "stopped":
         return False
-    finished = _conclude(run, writer, ready, plan, last)
-    writer.append(finished)
-    yield finished
+    yield from conclude(run, writer, ready, plan, last)
     return True
-
-
-def _conclude(run: Run, writer: Writer, ready: Ready, plan: Plan, last: Trained) -> Finished:
-    """Keeps the final weights, the answers and the figures, and writes the report."""
-    writer.write_weights(ready.model.state_dict())
-    judged = _judge_final(ready, plan)
-    report = None
-    if judged is not None:
-        evaluation, part = judged
-        write_answers(run, evaluation)
-        if evaluation.split == "test":
-            writer.write_evaluation(evaluation.summary())
-        report = write_report(run, evaluation, part, ready.model)
-    test = judged[0] if judged is not None and judged[0].split == "test" else None
-    events = run.events()
-    return Finished(
-        run=str(run.folder), reason=last.reason, step=last.step, training_seconds=last.seconds,
-        validation_accuracy=next((e.validation_accuracy for e in reversed(events) if isinstance(e, EpochEnded)), None),
-        test_accuracy=test.accuracy if test else None, test_loss=test.loss if test else None,
-        n_test=test.n if test else 0, weights=str(run.weights_path), report=str(report) if report else None,
-        recorded_at=now(), findings=tuple(event.name for event in events if isinstance(event, Finding)),
-    )  # fmt: skip
 
 
 def _keep_graph(run: Run, ready: Ready, plan: Plan) -> None:
@@ -274,24 +242,6 @@ def _keep_graph(run: Run, ready: Ready, plan: Plan) -> None:
     x, target = feed.batch(torch.zeros(1, dtype=torch.long), 0)
     with contextlib.suppress(Exception):
         costs_of(run, graph_of(trainee, x, target, "eval"), "eval")
-
-
-def _judge_final(ready: Ready, plan: Plan) -> tuple[Evaluation, Examples] | None:
-    """The final weights on the test part, else on the validation part, else not at all; on every process alike."""
-    splits = ready.opened.splits
-    if splits.test is not None and len(splits.test):
-        return _judge(ready, plan, splits.test, "test"), splits.test
-    if len(splits.validation):
-        return _judge(ready, plan, splits.validation, "validation"), splits.validation
-    return None
-
-
-def _judge(ready: Ready, plan: Plan, part: Examples, split: str) -> Evaluation:
-    feed = Feed(part, ready.normalisation, ready.machine.device, channels_last=plan.memory_format == "channels-last")
-    with workers(plan) as crew:
-        return evaluate(
-            ready.model, feed, ready.recipe, ready.machine, plan, crew, class_names=part.class_names, split=split
-        )
 
 
 def _set_format(model: nn.Module, plan: Plan) -> None:
@@ -317,7 +267,7 @@ def _data_card(ready: Ready) -> dict[str, Any]:
     return {
         "source": splits.train.source,
         # Where the images are found again from another folder than the one the command was given in.
-        "path": None if data in data_room.DATASETS else str(Path(data).expanduser().resolve()),
+        "path": None if data in data_room.DATASETS or "://" in data else str(Path(data).expanduser().resolve()),
         "class_names": list(splits.train.class_names),
         "policy": ready.opened.policy.to_dict(),
         "normalisation": ready.normalisation.to_dict(),
@@ -334,5 +284,5 @@ def _data_findings(opened: Opened) -> list[Finding]:
 def _stem(data: str) -> str:
     """The part of a run's name that stands for its data: letters, digits and dashes of the last part of a path."""
     path = Path(data).expanduser().resolve()
-    name = path.stem if path.is_file() else path.name if path.exists() else data
+    name = path.stem if path.is_file() else path.name if path.exists() else data.rstrip("/").rsplit("/", 1)[-1]
     return "".join(c if c.isalnum() else "-" for c in name).strip("-").lower()[:40] or "data"

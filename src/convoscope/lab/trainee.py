@@ -1,25 +1,29 @@
-"""Asking a trained network: judging it on labelled examples, and predicting for image files and texts."""
+"""A trained network with all that is needed to ask it something, and its judgement on labelled examples."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from convoscope.data import Dataset, Examples, ImagePolicy, Opened, Policy, TextPolicy, Texts
+from convoscope.data import Dataset, Examples, ImagePolicy, Opened, Policy, TextPolicy
 from convoscope.data.normalise import Normalisation
-from convoscope.data.table import SUFFIXES, read_column
-from convoscope.errors import DataError, InputError, RunError
+from convoscope.errors import ConvoscopeError, DataError, RunError
+from convoscope.lab.classes import absent, all_in_classes
 from convoscope.lab.reading import open_data
+from convoscope.lab.split import changed
 from convoscope.models import architecture_of, build, undrawn
 from convoscope.models.yours import Yours
 from convoscope.runs import store
+from convoscope.runs.calibration import read_calibration
+from convoscope.runs.judgement import Judgement, judgement
 from convoscope.runs.store import Run
 from convoscope.runs.summary import hardest
 from convoscope.train.device import Machine
@@ -27,9 +31,8 @@ from convoscope.train.evaluate import evaluate as judge
 from convoscope.train.evaluate import logits_of
 from convoscope.train.feed import Feed
 from convoscope.train.gradient import Plan, workers
+from convoscope.train.metrics import Evaluation
 from convoscope.train.recipe import Recipe
-
-_PREDICT_BATCH = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +47,16 @@ class Trainee:
     normalisation: Normalisation
     machine: Machine
     plan: Plan
+    temperature: float = 1.0  # what logits are divided by for calibrated probabilities; 1 at a checkpoint
 
-    def opened(self, data: str | None = None, *, validation: float | None = None) -> Opened:
-        """The run's own data, or other data, read as it was read in training.
+    def opened(self, data: str | None = None) -> Opened:
+        """The run's own data, or other data in the parts they have, read as in training; labels are the run's numbers.
 
         Raises:
-            DataError: they cannot be opened, or are not of the kind that the network takes.
+            DataError: they cannot be opened, are not of the kind that the network takes, or have a class that it lacks.
         """
-        return open_data(self.recipe, data=data, validation=validation, policy=self.policy)
+        opened = open_data(self.recipe, data=data, policy=self.policy)
+        return all_in_classes(opened, self.class_names, self.run.name)
 
     def feed(self, examples: Examples) -> Feed:
         """Batches as the network computes with them."""
@@ -61,10 +66,10 @@ class Trainee:
     def logits(self, examples: Examples) -> Tensor:
         """float32 (N, K) for examples as `policy` reads them."""
         with workers(self.plan) as crew:
-            return logits_of(self.model, self.feed(examples), self.machine, self.plan, crew)
+            return logits_of(self.model, self.feed(examples), self.machine, self.plan, crew, tta=self.recipe.tta)
 
-    def reads(self, given: str | Path) -> Examples:
-        """One example without a label: an image file, or a text, or the file of one.
+    def read(self, given: str | Path) -> NDArray[np.uint8] | str:
+        """An image file as `policy` has it, uint8 (C, H, W); or a text, or what a file of one holds.
 
         Args:
             given: A path, or a text itself where the network takes texts.
@@ -72,11 +77,19 @@ class Trainee:
         Raises:
             DataError: the file cannot be read, or the text has no word that the network knows.
         """
-        if isinstance(self.policy, TextPolicy):
-            text = _text_in(given) if isinstance(given, Path) else given
-            return self.policy.texts([text], self.class_names, str(given))
-        pixels = self.policy.read(Path(given))
-        return Dataset(pixels[None], np.zeros(1, np.int64), self.class_names, str(given))
+        if not isinstance(self.policy, TextPolicy):
+            return self.policy.read(Path(given))
+        text = _text_in(given) if isinstance(given, Path) else given
+        self.policy.read(text)
+        return text
+
+    def reads(self, given: str | Path) -> Examples:
+        """What `read` gives, as one example without a label; raises DataError as it does."""
+        found = self.read(given)
+        if isinstance(found, str):
+            assert isinstance(self.policy, TextPolicy)
+            return self.policy.texts([found], self.class_names, str(given))
+        return Dataset(found[None], np.zeros(1, np.int64), self.class_names, str(given))
 
 
 def open_run(name: str, *, runs: Path, step: int | None = None) -> Trainee:
@@ -106,7 +119,8 @@ def open_run(name: str, *, runs: Path, step: int | None = None) -> Trainee:
     model = machine.prepare(model).eval()
     if plan.memory_format == "channels-last":
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Trainee(run, recipe, model, class_names, policy, normalisation, machine, plan)
+    temperature = read_calibration(run, step).temperature
+    return Trainee(run, recipe, model, class_names, policy, normalisation, machine, plan, temperature)
 
 
 @contextlib.contextmanager
@@ -155,11 +169,12 @@ def evaluate(
     """Judges a run on a part of its own data ("train", "validation", "test"), or on other data with the same classes.
 
     Returns:
-        The figures of `Evaluation.summary`, with the run, the data, and the ten hardest images.
+        The figures of `Evaluation.summary`, with the run, the data, the classes without an example in the part, and the
+        ten hardest images.
 
     Raises:
         RunError: no such run or weights.
-        DataError: no such part, or classes that are not the run's.
+        DataError: no such part, a class that the run lacks, or data of its own that are not what they were.
     """
     trainee = open_run(name, runs=runs, step=step)
     recipe = trainee.recipe
@@ -167,19 +182,21 @@ def evaluate(
     parts = ("train", "validation", "test")
     if split not in parts:
         raise DataError(f"There is no part {split!r}; the parts are {', '.join(parts)}.")
-    part = opened.splits.parts().get(split)
-    if data is not None and part is None:
-        # Other data in one piece, with no part of its own to judge on: all of it was meant.
-        split = "all"
-        part = trainee.opened(data, validation=0.0).splits.train
-    if part is None or not len(part):
-        raise DataError(f"{data or recipe.data} has no {split} part.", hint="Choose another with --split.")
-    if part.class_names != trainee.class_names:
+    if data is None and opened.fingerprint != trainee.run.card("provenance", "data_fingerprint")["data_fingerprint"]:
         raise DataError(
-            f"The classes of {data or recipe.data} are not those of the run {trainee.run.name}: "
-            f"{_few(part.class_names)} against {_few(trainee.class_names)}.",
-            hint=f"Name the {'class folders' if part.kind == 'images' else 'labels'} as they were named in training.",
+            f"The {opened.splits.train.kind} in {recipe.data} are not those that {trainee.run.name} was trained on: "
+            f"it may have learnt from some that would judge it. {changed(trainee.run, opened)}".strip(),
+            hint=f"Bring the same data back, or judge on these in the parts they have: --data {recipe.data}",
         )
+    there = {name: part for name, part in opened.splits.parts().items() if len(part)}
+    if data is not None and split == "test" and list(there) == ["train"]:
+        split, there = "all", {"all": opened.splits.train}  # in one piece: all of it was meant
+    if split not in there:
+        raise DataError(
+            f"{data or recipe.data} has no {split} part; it has {' and '.join(there) or 'none'}.",
+            hint="Choose another with --split.",
+        )
+    part = there[split]
     feed = trainee.feed(part)
     with workers(trainee.plan) as crew:
         judged = judge(
@@ -189,97 +206,19 @@ def evaluate(
         "run": str(trainee.run.folder),
         "data": data or recipe.data,
         "kind": part.kind,
-        **judged.summary(),
+        "classes_absent": absent(part),
+        **_beside_others(trainee, judged, part, opened, data is None, step).summary(),
         "hardest": hardest(judged, part, 10),
     }
 
 
-def predict(
-    name: str, paths: Iterable[str | Path], *, runs: Path, texts: Iterable[str] = (), top: int = 3,
-    step: int | None = None,
-) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """What a run's network says of files and texts, in order: for each its path, the class, and `top` probabilities.
-
-    A file that cannot be read, or a text without a known word, keeps its row, with `error` saying why and no class.
-
-    Args:
-        name: The run.
-        paths: Image files; or, where the network takes texts, files of one text each, and tables (.csv, .tsv), each row
-            a text.
-        runs: The folder of runs.
-        texts: Texts themselves; each stands as its own path.
-        top: How many classes to name.
-        step: The checkpoint; the final weights without it.
-
-    Raises:
-        RunError: no such run or weights.
-        InputError: texts were given, and the network takes images.
-    """
-    trainee = open_run(name, runs=runs, step=step)
-    if not isinstance(trainee.policy, TextPolicy) and (texts := list(texts)):
-        raise InputError(
-            f"{trainee.run.name} takes images, and was given {len(texts)} texts.", hint="Give image files."
-        )
-    waiting: list[tuple[str, Examples | str]] = []
-    for called, given in _asked(trainee, paths, texts):
-        try:
-            waiting.append((called, given.message if isinstance(given, DataError) else trainee.reads(given)))
-        except DataError as error:
-            waiting.append((called, error.message))
-        if len(waiting) == _PREDICT_BATCH:
-            yield from _answers(trainee, waiting, top)
-            waiting = []
-    if waiting:
-        yield from _answers(trainee, waiting, top)
-
-
-def _asked(
-    trainee: Trainee, paths: Iterable[str | Path], texts: Iterable[str]
-) -> Iterator[tuple[str, str | Path | DataError]]:
-    """What each row is called, and the file or text it is of; a table's rows one by one."""
-    for path in map(Path, paths):
-        if not isinstance(trainee.policy, TextPolicy) or path.suffix.casefold() not in SUFFIXES:
-            yield str(path), path
-            continue
-        try:
-            rows = read_column(path, trainee.recipe.text_column)
-        except DataError as error:
-            yield str(path), error
-            continue
-        for row, text in rows:
-            yield f"{path} {row}", text
-    for text in texts:
-        yield text, text
-
-
-def _together(examples: list[Examples]) -> Examples:
-    """Examples that were read one by one, as one set."""
-    first = examples[0]
-    if isinstance(first, Texts):
-        originals = [text for one in examples if isinstance(one, Texts) for text in one.originals]
-        return first.policy.texts(originals, first.class_names, first.source)
-    images = np.concatenate([one.values for one in examples])
-    return Dataset(images, np.zeros(len(images), np.int64), first.class_names, first.source)
-
-
-def _answers(trainee: Trainee, rows: list[tuple[str, Examples | str]], top: int) -> Iterator[dict[str, Any]]:
-    good = [one for _, one in rows if not isinstance(one, str)]
-    probabilities = iter(trainee.logits(_together(good)).softmax(1).tolist() if good else [])
-    for path, one in rows:
-        if isinstance(one, str):
-            yield {"path": path, "predicted": None, "probability": None, "top": [], "error": one}
-            continue
-        row = next(probabilities)
-        order = sorted(range(len(row)), key=lambda k: -row[k])[:top]
-        best = [{"class": trainee.class_names[k], "probability": row[k]} for k in order]
-        yield {
-            "path": path,
-            "predicted": best[0]["class"],
-            "probability": best[0]["probability"],
-            "top": best,
-            "error": None,
-        }
-
-
-def _few(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+def _beside_others(
+    trainee: Trainee, judged: Evaluation, part: Examples, opened: Opened, own: bool, step: int | None
+) -> Judgement:
+    """The judgement whole; without comparisons where the data that the run learnt from are not there any more."""
+    calibration = read_calibration(trainee.run, step)
+    try:
+        splits = opened.splits if own else trainee.opened().splits
+    except ConvoscopeError:
+        return Judgement(judged, calibration, ())
+    return judgement(judged, part, splits, trainee.model, calibration, device=trainee.machine.device.type)

@@ -18,8 +18,8 @@ from convoscope.look.update import explain_update
 from convoscope.runs import store
 from convoscope.runs.store import Run
 from convoscope.train.checkpoint import MODEL, OPTIMISER, Checkpoint
-from convoscope.train.feed import Feed, augmentation_of
-from convoscope.train.freeze import set_learning
+from convoscope.train.feed import training_feed
+from convoscope.train.freeze import freeze_as_at, frozen_by_recipe, set_learning
 from convoscope.train.gradient import BatchGradient, Plan, workers
 from convoscope.train.loop import n_steps_per_epoch, step_seed
 from convoscope.train.losses import add_penalties, penalised
@@ -39,6 +39,8 @@ class StepTaken:
         total_norm: The length of the whole gradient, penalties included, that clipping saw.
         n_steps: How many steps the run has in all.
         ready: What the run trains with.
+        moved_by: The update rule of each parameter that the step moved.
+        lr_factors: What the learning rate is multiplied by, of the parameters where it is not 1.
     """
 
     step: int
@@ -48,17 +50,22 @@ class StepTaken:
     total_norm: float
     n_steps: int
     ready: Ready
+    moved_by: Mapping[str, str]
+    lr_factors: Mapping[str, float]
 
     def weight(self, parameter: str) -> Tensor:
         """A parameter before the step.
 
         Raises:
-            InputError: it is frozen, or no parameter.
+            InputError: it is frozen at this step, or no parameter.
             UnknownName: there is none of that name.
         """
         if parameter not in self.gradient and MODEL + parameter in self.before.tensors:
+            thaws = parameter in frozen_by_recipe(self.ready.model) and self.ready.recipe.thaw
             raise InputError(
-                f"{parameter} does not learn in this run: no step changes it.",
+                f"{parameter} is still frozen in step {self.step}: it thaws after {thaws:g} epochs."
+                if thaws
+                else f"{parameter} does not learn in this run: no step changes it.",
                 hint=f"These do: {', '.join(self.gradient)}.",
             )
         if parameter not in self.gradient:
@@ -83,13 +90,16 @@ class StepTaken:
             InputError: no such number in it.
         """
         recipe, weight, gradient = self.ready.recipe, self.weight(parameter), self.gradient[parameter]
-        rule = _rule_of(self.ready, parameter)
+        rule = self.moved_by[parameter]
         decayed = bool(penalised([weight]))
         settings = {
             "lr": lr_at(self.step - 1, self.n_steps, recipe), "weight_decay": recipe.weight_decay,
             "l1": recipe.l1 if decayed else 0.0, "l2": recipe.l2 if decayed else 0.0,
-            "clip_norm": recipe.clip, "total_norm": self.total_norm, "match_rms_adamw": 1.0,
+            "clip_norm": recipe.clip, "total_norm": self.total_norm,
+            "match_rms_adamw": float(not recipe.hold), "hold": float(recipe.hold),
         }  # fmt: skip
+        if parameter in self.lr_factors:
+            settings["lr_factor"] = self.lr_factors[parameter]
         if rule in {"momentum", "nesterov", "muon"}:
             settings["momentum"] = recipe.kept_momentum
         prefix = f"{OPTIMISER}{parameter}."
@@ -116,14 +126,18 @@ def step_taken(name: str, *, runs: Path, step: int, ready: Ready | None = None) 
     plan = run.plan()
     ready = ready or prepare(run.recipe())
     epochs, batch_size = ready.recipe.counts()
-    n_steps = epochs * n_steps_per_epoch(len(ready.opened.splits.train), batch_size)
+    part = ready.opened.splits.train
+    steps_per_epoch = n_steps_per_epoch(len(part), batch_size)
+    n_steps = epochs * steps_per_epoch
     if not 1 <= step <= n_steps:
         raise RunError(f"The run {run.name} has steps 1 to {n_steps}; {step} was asked.")
     before = _at_step(run, ready, plan, step - 1)
     after = _replayed(ready, plan, before, step)
     weights = {key.removeprefix(MODEL): value for key, value in before.tensors.items() if key.startswith(MODEL)}
+    freeze_as_at(ready.model, ready.recipe, part.n_classes, step - 1, steps_per_epoch)
     gradient, total_norm = _gradient(ready, plan, weights, step)
-    return StepTaken(step, before, after, gradient, total_norm, n_steps, ready)
+    moved_by, factors = _movers(ready)
+    return StepTaken(step, before, after, gradient, total_norm, n_steps, ready, moved_by, factors)
 
 
 def why_update(name: str, at: str, *, runs: Path, step: int) -> Why:
@@ -164,9 +178,9 @@ def _gradient(ready: Ready, plan: Plan, weights: Mapping[str, Tensor], step: int
     recipe = ready.recipe
     ready.model.load_state_dict(dict(weights))
     set_learning(ready.model)
-    feed = Feed(
-        ready.opened.splits.train, ready.normalisation, ready.machine.device,
-        channels_last=plan.memory_format == "channels-last", augmentation=augmentation_of(recipe), seed=recipe.seed,
+    feed = training_feed(
+        ready.opened.splits.train, ready.normalisation, recipe, ready.machine.device,
+        channels_last=plan.memory_format == "channels-last",
     )  # fmt: skip
     _, batch_size = recipe.counts()
     epoch, position = divmod(step - 1, n_steps_per_epoch(len(feed), batch_size))
@@ -185,9 +199,12 @@ def _gradient(ready: Ready, plan: Plan, weights: Mapping[str, Tensor], step: int
     return raw, float(length)
 
 
-def _rule_of(ready: Ready, parameter: str) -> str:
-    """The update rule that moves a parameter: the recipe's, or AdamW for what Muon leaves."""
-    if ready.recipe.optimiser != "muon":
-        return ready.recipe.optimiser
-    parts = make_optimiser(ready.model, ready.recipe).parts
-    return "muon" if any(part.views and parameter in part.names for part in parts) else "adamw"
+def _movers(ready: Ready) -> tuple[dict[str, str], dict[str, float]]:
+    """Of each parameter that learns now the update rule (AdamW for what Muon leaves); of some a factor of the rate."""
+    rules: dict[str, str] = {}
+    factors: dict[str, float] = {}
+    for part in make_optimiser(ready.model, ready.recipe).parts:
+        left = ready.recipe.optimiser == "muon" and not part.views
+        rules |= dict.fromkeys(part.names, "adamw" if left else ready.recipe.optimiser)
+        factors |= dict.fromkeys(part.names, part.lr_factor) if part.lr_factor != 1 else {}
+    return rules, factors

@@ -124,7 +124,8 @@ def _of_a_checkpoint(weights: Weights) -> Weights:
 def _frozen(ready: Ready) -> Finding:
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in ready.model.parameters()]
     n, n_learning = sum(size for size, _ in sizes), sum(size for size, learns in sizes if learns)
-    message = f"Frozen: {ready.recipe.freeze}. Of {n:,} parameters {n_learning:,} learn."
+    until = f", for {ready.recipe.thaw:g} epochs" if ready.recipe.thaw else ""
+    message = f"Frozen{until}: {ready.recipe.freeze}. Of {n:,} parameters {n_learning:,} learn."
     if ready.recipe.init is None:
         hint = "What is frozen was drawn at random: give it weights with --init."
         return Finding("frozen-as-drawn", "warning", message, hint, 0)

@@ -24,6 +24,7 @@ from convoscope.registry import Registry
 At = tuple[int, ...]
 # As torch.optim.Muon has them (Jordan et al. 2024).
 NS_COEFFICIENTS, NS_STEPS, NS_EPS = (3.4445, -4.7750, 2.0315), 5, 1e-7
+HOLD_EPS = 1e-12  # convoscope.train.optim
 CLIP_EPS = 1e-6  # torch.nn.utils.clip_grads_with_norm_
 
 
@@ -61,6 +62,12 @@ class Step:
         return Number(0.0, f"{name}, which starts at 0") if tensor is None else _leaf(name, tensor, self.at)
 
     @property
+    def lr(self) -> Expression:
+        """The learning rate: that of the step, times the factor of this parameter where there is one."""
+        rate = self.setting("lr")
+        return rate * self.setting("lr_factor") if "lr_factor" in self.settings else rate
+
+    @property
     def w(self) -> Expression:
         """The weight before the step."""
         return _leaf(self.name, self.weight, self.at)
@@ -92,7 +99,8 @@ def explain_update(
     Args:
         rule: A name in `UPDATES`: sgd, momentum, nesterov, adam, adamw, muon.
         settings: torch's names (lr, momentum, dampening, weight_decay, beta1, beta2, eps, amsgrad, maximize, nesterov),
-            and clip_norm with total_norm for clipping by the global norm, l1 and l2 for penalties in the loss.
+            and clip_norm with total_norm for clipping by the global norm, l1 and l2 for penalties in the loss,
+            lr_factor where this parameter moves at so many times the rate lr.
         state: The state before the step by torch's names; step, momentum_buffer, exp_avg, exp_avg_sq, max_exp_avg_sq.
         weight: The parameter before the step, of any shape.
         gradient: Of the same shape, before penalties and clipping.
@@ -164,7 +172,7 @@ def sgd(step: Step) -> Expression:
     """
     g = gradient_of(step, decay=True)
     if not step.value("momentum"):
-        return step.w - step.setting("lr") * g
+        return step.w - step.lr * g
     if "momentum_buffer" in step.state:
         share = 1.0 - step.setting("dampening") if step.value("dampening") else Number(1.0)
         buffer = step.setting("momentum") * step.stored("momentum_buffer") + share * g
@@ -172,7 +180,7 @@ def sgd(step: Step) -> Expression:
         buffer = g
     buffer = _named(buffer, "momentum buffer")
     moved = _named(g + step.setting("momentum") * buffer, "gradient and momentum") if step.value("nesterov") else buffer
-    return step.w - step.setting("lr") * moved
+    return step.w - step.lr * moved
 
 
 @UPDATES.register("momentum")
@@ -206,7 +214,7 @@ def adamw(step: Step) -> Expression:
 def _shrunk(step: Step) -> Expression:
     if not step.value("weight_decay"):
         return step.w
-    return step.w * _named(1.0 - step.setting("lr") * step.setting("weight_decay"), "factor of decay")
+    return step.w * _named(1.0 - step.lr * step.setting("weight_decay"), "factor of decay")
 
 
 def _adam(step: Step, w: Expression, g: Expression) -> Expression:
@@ -218,7 +226,7 @@ def _adam(step: Step, w: Expression, g: Expression) -> Expression:
         second = one_of("the larger of the two", evaluate(before) > evaluate(second), second, before)
     root = apply("sqrt", second * apply("reciprocal", _correction(beta2, t))) + step.setting("eps", 1e-8)
     corrected = first * apply("reciprocal", _correction(beta1, t))
-    return w - step.setting("lr") * _named(corrected, "corrected first moment") * apply("reciprocal", root)
+    return w - step.lr * _named(corrected, "corrected first moment") * apply("reciprocal", root)
 
 
 def _rest(beta: Number) -> Number:
@@ -235,7 +243,8 @@ def muon(step: Step) -> Expression:
 
     b <- b + (1-m)(g - b); the matrix is g + m (b - g) with Nesterov, else b.
     A kernel (D, C, kh, kw) is the matrix (D, C kh kw). r is sqrt(max(1, D / rest)), or with match_rms_adamw = 1
-    0.2 sqrt(max(D, rest)). For a row (3, 4) O is near (0.6, 0.8): its direction, of length near 1 (Jordan et al. 2024).
+    0.2 sqrt(max(D, rest)). With hold = 1 the matrix is first brought to the length sqrt(D), and does not decay.
+    For a row (3, 4) O is near (0.6, 0.8): its direction, of length near 1 (Jordan et al. 2024).
     """
     if step.weight.ndim < 2:
         raise InputError("Muon moves matrices and kernels; this parameter has one axis.", hint="Ask for adamw.")
@@ -248,7 +257,16 @@ def muon(step: Step) -> Expression:
         ratio = Number(0.2 * math.sqrt(max(rows, rest)), f"0.2 sqrt(max({rows}, {rest}))")
     else:
         ratio = Number(math.sqrt(max(1.0, rows / rest)), f"sqrt(max(1, {rows} / {rest}))")
-    return _shrunk(step) - step.setting("lr") * ratio * _orthogonal(step, moved)
+    return _held(step) - step.lr * ratio * _orthogonal(step, moved)
+
+
+def _held(step: Step) -> Expression:
+    """The weight before the step moves it: shrunk by decay, or with its matrix at the length that is held."""
+    if not step.value("hold"):
+        return _shrunk(step)
+    rows, length = len(step.weight), float(step.weight.detach().norm())
+    factor = math.sqrt(rows) / max(length, HOLD_EPS)
+    return step.w * Number(factor, f"sqrt({rows}) / the matrix's length, {length:.6g}")
 
 
 def _orthogonal(step: Step, moved: Expression) -> Apply:

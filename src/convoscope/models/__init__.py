@@ -7,7 +7,7 @@ from __future__ import annotations
 # isort: off
 from convoscope.models import (
     linear_regression, linear, knn, mlp, rnn, lstm, lenet5_1998, lenet5, tree, alexnet_2012, alexnet, gru,
-    textcnn, vgg, resnet, resnet_cifar, resnet9,
+    textcnn, vgg, resnet, resnet_cifar, resnet9, airbench,
 )
 # isort: on
 # fmt: on
@@ -24,6 +24,7 @@ __all__ = [
     "LayerRow",
     "Pinned",
     "Shape",
+    "airbench",
     "alexnet",
     "alexnet_2012",
     "architecture_of",

@@ -56,8 +56,10 @@ class Architecture:
         native: The input shape and the number of classes that the paper has.
         published: Figures of the paper, or of the library whose network it is.
         ours: Figures measured with its usual recipe.
-        fit: For what is found without steps of gradients: (the network, all training batches in order, each a pair of
-            normalised inputs and labels) -> None; fills in the network's buffers or weights. None where it is trained.
+        fit: For what is found without steps of gradients: (the network, the training batches in order, each a pair of
+            normalised inputs and labels) -> None; fills in the network's buffers or weights before the first step. It
+            may be some of them, and steps find the rest, or all. None where steps find all.
+        fit_images: How many of the training images `fit` is shown, evenly spread over them; None is all.
     """
 
     make: Callable[[Any, int, Any], nn.Module]
@@ -74,6 +76,7 @@ class Architecture:
     published: tuple[Figure, ...] = ()
     ours: tuple[Figure, ...] = ()
     fit: Callable[[nn.Module, Iterable[tuple[Tensor, Tensor]]], None] | None = None
+    fit_images: int | None = None
 
 
 MODELS: Registry[Architecture] = Registry("model")

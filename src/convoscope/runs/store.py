@@ -3,14 +3,17 @@
 recipe.json         every knob
 provenance.json     versions, machine, data fingerprint, git commit, command, start
 data.json           class names, image shape, how images are read, normalisation
+split.csv           name, label, part and group of every example used, where they have names
+quarantine.json     what could not be read and was left out, each with the reason, where that was asked
 plan.json           how the arithmetic is laid out: shards, threads, number format
 events.jsonl        what happened, one event a line
 checkpoints/        step-00000128.safetensors: weights, optimiser state, averages, and where the run stood
 weights.safetensors the final weights
-evaluation.json     the final figures
+evaluation.json     the final figures; calibration.json: the temperature of the probabilities
 model.json          where a model of the user's own came from: its file, and the digests of what it is made from
 model/              copies of these: code to be read and never executed, a description (TOML) to be opened
 answers.safetensors what the final weights said of each image that they were judged on
+suspects.json       the labels to look at again
 report/             index.html and its figures
 graph/              eval.json, train.json: the network's graph in that mode, as saved by `graph.save`
 control.json        what others wish of the run while it is trained: to wait, to go on, to stop
@@ -314,9 +317,16 @@ def checkpoint_name(step: int) -> str:
 
 
 def create(
-    root: Path, stem: str, recipe: Recipe, cards: Mapping[str, Mapping[str, Any]], sources: Mapping[str, bytes] = _NONE
+    root: Path,
+    stem: str,
+    recipe: Recipe,
+    cards: Mapping[str, Mapping[str, Any]],
+    sources: Mapping[str, bytes] = _NONE,
+    lists: Mapping[str, bytes] = _NONE,
 ) -> Run:
     """Makes the folder `root/stem-N` with the first free N; writes into it the recipe, the cards and the sources.
+
+    `lists` are further files by name, such as split.csv.
 
     Raises:
         StorageError: the folder cannot be made or written.
@@ -340,6 +350,7 @@ def create(
         for name, card in cards.items():
             write_json(folder / f"{name}.json", card, f"{name}.json")
         write_all(folder / COPIES, sources, "The copy of the model")
+        write_all(folder, lists, "The list of examples")
         write_json(folder / "recipe.json", {"schema": SCHEMA, "recipe": recipe.to_dict()}, "The recipe")
     except StorageError:
         shutil.rmtree(folder, ignore_errors=True)  # there is no run yet

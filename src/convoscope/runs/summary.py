@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from convoscope.data.dataset import Dataset, Examples
+from convoscope.data.dataset import Dataset, Examples, Splits
 from convoscope.data.normalise import Normalisation
 from convoscope.data.text import Texts
 from convoscope.models.knn import neighbours_of
-from convoscope.runs.report import HardImage, ReportFacts, write
+from convoscope.runs.disk import read_json
+from convoscope.runs.judgement import Judgement
+from convoscope.runs.limits import limits_of
+from convoscope.runs.report import HardImage, Named, PartFacts, ReportFacts, Suspect, write
 from convoscope.runs.store import Run
 from convoscope.runs.voters import Voted, voted
 from convoscope.train.events import EpochEnded, Event, Finding, Started, Step
-from convoscope.train.metrics import Evaluation, wilson_interval
+from convoscope.train.metrics import Evaluation
 
 _N_HARDEST = 24
 _N_VOTED = 6
@@ -41,15 +45,28 @@ def hardest(evaluation: Evaluation, part: Examples, n: int) -> list[dict[str, An
     ]
 
 
-def write_report(run: Run, evaluation: Evaluation, part: Examples, model: nn.Module) -> Path:
+def write_report(
+    run: Run, judged: Judgement, part: Examples, splits: Splits, model: nn.Module,
+    *, suspects: tuple[Suspect, ...] = (),
+) -> Path:  # fmt: skip
     """Writes the run's report; returns the path of its page.
+
+    Args:
+        run: The run.
+        judged: How its network was judged.
+        part: The examples it was judged on.
+        splits: The data it learnt from.
+        model: Its network.
+        suspects: Labels to look at again, the most suspicious first.
 
     Raises:
         StorageError: the disk refused.
     """
-    events = run.events()
-    right = int((evaluation.predicted == evaluation.labels).sum())
+    evaluation, events = judged.evaluation, run.events()
     filters, filters_name = first_filters(model, part.shape) if isinstance(part, Dataset) else (None, "")
+    found = [event for event in events if isinstance(event, Finding)]
+    left_out, n_trained = _left_out(run), tuple(splits.train.class_counts().tolist())
+    patience = run.recipe().patience
     facts = ReportFacts(
         title=run.name,
         summary=_headlines(run, events, part.kind),
@@ -61,26 +78,83 @@ def write_report(run: Run, evaluation: Evaluation, part: Examples, model: nn.Mod
             [event for event in events if isinstance(event, EpochEnded)],
             ("step", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
         ),
-        evaluated_on=evaluation.split,
-        accuracy=evaluation.accuracy,
-        loss=evaluation.loss,
-        n_images=evaluation.n,
-        majority_accuracy=evaluation.majority_accuracy,
-        accuracy_interval=wilson_interval(right, evaluation.n),
-        confusion=evaluation.confusion,
-        per_class=evaluation.per_class(),
         hardest=[_hard_image(evaluation, part, int(i)) for i in evaluation.hardest(_N_HARDEST)],
         filters=filters,
         filters_name=filters_name,
-        findings=[
-            {"name": event.name, "message": event.message, "hint": event.hint}
-            for event in events
-            if isinstance(event, Finding)
-        ],
+        findings=[{"name": one.name, "message": one.message, "hint": one.hint} for one in found],
         of_texts=isinstance(part, Texts),
         voters=_voters(run, evaluation, part, model),
+        suspects=suspects,
+        parts=_parts(run, splits),
+        n_trained=n_trained,
+        left_out=left_out,
+        limits=tuple(limits_of(judged, n_trained, found, patience=patience, n_left_out=len(left_out))),
+        **_figures(judged),
     )
     return write(run.folder / "report", facts)
+
+
+def _figures(judged: Judgement) -> dict[str, Any]:
+    """The fields of a report's facts that say how good the network is."""
+    evaluation, calibration, spread = judged.evaluation, judged.calibration, judged.evaluation.intervals
+    reliability, calibrated = evaluation.reliability(), evaluation.reliability(calibration.temperature)
+    more = [
+        Named("balanced_accuracy", evaluation.balanced_accuracy, spread.balanced_accuracy),
+        Named("macro_f1", evaluation.macro_f1, spread.macro_f1),
+        *([] if evaluation.top_accuracy is None else [Named("top_5", evaluation.top_accuracy)]),
+        Named("calibration_error", reliability.error),
+        *([Named("calibrated_error", calibrated.error)] if calibration.temperature != 1 else []),
+    ]
+    return {
+        "evaluated_on": evaluation.split,
+        "accuracy": evaluation.accuracy,
+        "loss": evaluation.loss,
+        "n_images": evaluation.n,
+        "majority_accuracy": evaluation.majority_accuracy,
+        "accuracy_interval": evaluation.accuracy_interval,
+        "confusion": evaluation.confusion,
+        "per_class": evaluation.per_class(),
+        "more_figures": tuple(more),
+        "baselines": judged.baselines,
+        "pairs": tuple(evaluation.pairs()),
+        "reliability": reliability,
+        "calibrated": calibrated,
+        "calibration": calibration,
+    }
+
+
+def _parts(run: Run, splits: Splits) -> tuple[PartFacts, ...]:
+    """The parts that have examples, each with how it came to be."""
+    recipe, own = run.recipe(), splits.train.source
+    seed = {"seed": str(recipe.seed)}
+    group = {"group": recipe.group or ""}
+    rows = []
+    for name, part in splits.parts().items():
+        if not len(part):
+            continue
+        share = {"share": f"{100 * getattr(recipe, name, 0):.3g} %", **seed}
+        fold = {"fold": str(recipe.fold), "folds": str(recipe.folds), **seed}
+        # What files hold names a part that was cut last, as "fold 1 of 5" or "test part, held out"; a part cut of other
+        # data has the name of those that it was cut from.
+        called = part.source.rsplit(", ", 1)[-1]
+        if name == "validation" and recipe.folds and (called.startswith("fold ") or part.source == own):
+            how, values = ("how_group_fold", fold | group) if recipe.group else ("how_fold", fold)
+        elif name != "train" and (called.endswith("held out") or part.source == own):
+            how, values = ("how_group", share | group) if recipe.group else ("how_share", share)
+        else:
+            how, values = "how_own", {}
+        rows.append(PartFacts(name, len(part), int((part.class_counts() > 0).sum()), how, values))
+    if rows and rows[0].name == "train" and any(row.how != "how_own" for row in rows[1:]):
+        rows[0] = replace(rows[0], how="how_rest")
+    return tuple(rows)
+
+
+def _left_out(run: Run) -> tuple[tuple[str, str], ...]:
+    """The files that could not be read, each with the reason; nothing where none were put in quarantine."""
+    path = run.folder / "quarantine.json"
+    found = read_json(path, "The quarantine of the run") if path.exists() else []
+    rows = found.get("files", []) if isinstance(found, dict) else found
+    return tuple((str(row.get("path")), str(row.get("reason"))) for row in rows if isinstance(row, dict))
 
 
 def _voters(run: Run, evaluation: Evaluation, part: Examples, model: nn.Module) -> tuple[Voted, ...]:

@@ -24,7 +24,7 @@ from convoscope.data.cache import cache_folder
 from convoscope.process import processor
 from convoscope.train.device import Machine
 from convoscope.train.feed import Feed
-from convoscope.train.freeze import set_learning
+from convoscope.train.freeze import set_learning, thaw
 from convoscope.train.gradient import BatchGradient, Plan, workers
 from convoscope.train.recipe import Recipe
 
@@ -45,6 +45,9 @@ def make_plan(model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine) ->
     """The layout for this run: what the recipe fixes, what was chosen before, else what is measured to be fastest."""
     if not recipe.counts()[0]:
         return _plain(recipe, machine)  # no step to measure; nor one to keep a choice for
+    if recipe.thaw:  # the layout must hold for the steps after the thaw, which take more time than those before
+        model = copy.deepcopy(model)
+        thaw(model)
     key = _key(model, feed, recipe, machine)
     known = _remembered(key) if machine.rank == 0 else None
     if known is None and machine.rank == 0:
@@ -197,7 +200,7 @@ def _key(model: nn.Module, feed: Feed, recipe: Recipe, machine: Machine) -> str:
         (recipe.loss, recipe.device, recipe.precision, recipe.memory_format, recipe.shards, recipe.threads),
         (machine.device.type, machine.n_cores, machine.n_processes, platform.machine(), processor()),
         torch.__version__,
-        *((recipe.freeze,) if recipe.freeze else ()),
+        *((recipe.freeze,) if recipe.freeze and not recipe.thaw else ()),
         *((model.source_digest,) if hasattr(model, "source_digest") else ()),  # code of the user's own
     )
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]

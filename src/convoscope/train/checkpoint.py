@@ -25,6 +25,7 @@ class Progress:
         seconds: Training time so far, all sittings together.
         epoch_loss: Sum of losses over the images of the epoch seen so far.
         epoch_right: How many of them were named rightly.
+        epoch_balanced: The same, each counting as in the loss.
         epoch_seen: How many there were.
         best_loss: The least validation loss so far.
         epochs_since_best: Full epochs since then.
@@ -37,6 +38,7 @@ class Progress:
     epoch_loss: float = 0.0
     epoch_right: float = 0.0
     epoch_seen: int = 0
+    epoch_balanced: float = 0.0
     best_loss: float = math.inf
     epochs_since_best: int = 0
     flat_epochs: int = 0

@@ -58,9 +58,8 @@ class Machine:
 
     @property
     def n_cores(self) -> int:
-        """The cores this process may use, its peers on the same machine having an equal share each."""
-        here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, here // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        """As the function of this name."""
+        return n_cores()
 
     def autocast(self, precision: str) -> AbstractContextManager[None]:
         """The context of a forward pass at "float32" or "bfloat16"; RecipeError where the device has no bfloat16."""
@@ -121,3 +120,9 @@ class Machine:
         """
         if self.n_processes > 1 and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def n_cores() -> int:
+    """The cores this process may use, its peers on the same machine having an equal share each."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, here // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

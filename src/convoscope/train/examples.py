@@ -32,8 +32,8 @@ class ExampleKnobs:
     )  # fmt: skip
     validation: float = knob(
         0.1,
-        "Share of the training images, equal in every class, held out to choose knobs on; a folder's own validation "
-        "part is used instead.",
+        "Share of the training images, equal in every class, held out to choose knobs on; left alone, a validation "
+        "part that the data have themselves is used.",
         "data",
         low=0,
         high=0.9,
@@ -44,12 +44,13 @@ class ExampleKnobs:
         "part of their own.", "data", low=0, high=0.9,
     )  # fmt: skip
     group: str | None = knob(
-        None, "What belongs together (a patient, a video) and is never cut apart: the column of a manifest, or a "
-        "regular expression found in a file's path, whose first bracket is the group.", "data",
+        None, "What belongs together (a patient, a video) and is never cut apart: the column of a manifest, a key of "
+        "the shards' records, or a regular expression found in a file's path, whose first bracket is the group.",
+        "data",
     )  # fmt: skip
     folds: int = knob(
         0, "The training images are cut into so many parts, equal in every class, and one of them is the validation "
-        "part (see fold); 0 is off.", "data", low=0, high=1000,
+        "part (see fold); 0 is off; a manifest's own folds are taken as they are.", "data", low=0, high=1000,
         cost="A run for each fold, where all are wanted.",
     )  # fmt: skip
     fold: int = knob(1, "Which of the folds is the validation part, from 1.", "data", low=1, high=1000)
@@ -90,11 +91,12 @@ class ExampleKnobs:
     shift: float = knob(
         0.0, "Each image is moved by up to this share of its side, in each direction.", "augmentation",
         low=0, high=0.5, source="Simard, Steinkraus, Platt 2003",
-        cost="Every image is resampled in every epoch: one resampling, shared with rotate and crop.",
+        cost="Every image is resampled in every epoch: one resampling, shared with rotate and crop. Alone, and with a "
+        "border that is not black, it moves whole pixels and costs next to nothing.",
     )  # fmt: skip
     flip: bool = knob(
         False, "Each image is mirrored left to right with probability 1/2.", "augmentation",
-        cost="One pass over the images of each batch.",
+        source="Krizhevsky et al. 2012, section 4.1", cost="One pass over the images of each batch.",
     )  # fmt: skip
     alternate: bool = knob(
         False, "With flip: each image is mirrored in every other epoch instead of by chance; chance decides only which "
@@ -106,37 +108,59 @@ class ExampleKnobs:
         cost="Every image is resampled in every epoch: one resampling, shared with rotate and shift.",
     )  # fmt: skip
     aspect: float = knob(
-        1.0, "With crop: the part may be up to this many times wider than high, or higher than wide; 1 keeps the "
-        "shape.", "augmentation", low=1, high=4, source="Szegedy et al. 2015",
+        1.0, "With crop: the part may be up to this many times wider than high, or higher than wide, drawn evenly in "
+        "its logarithm; 1 keeps the shape.", "augmentation", low=1, high=4, source="Szegedy et al. 2015",
     )  # fmt: skip
     border: str = knob(
         "black", "What rotate and shift bring into an image from outside: black, its mirror image, or its edge "
-        "drawn out.", "augmentation", choices=("black", "reflect", "edge"),
+        "drawn out; with these two a shift alone is by whole pixels.", "augmentation",
+        choices=("black", "reflect", "edge"),
     )  # fmt: skip
     brightness: float = knob(
         0.0, "All pixels are multiplied by a factor drawn evenly from 1 minus to 1 plus this.", "augmentation",
-        low=0, high=1, source="Krizhevsky et al. 2012, section 4.1", cost="One pass over the images of each batch.",
+        low=0, high=1, source="Howard 2013", cost="One pass over the images of each batch, for all four of colour.",
     )  # fmt: skip
     contrast: float = knob(
         0.0, "Differences from the image's mean grey are multiplied by a factor drawn evenly from 1 minus to 1 plus "
-        "this.", "augmentation", low=0, high=1, cost="One pass over the images of each batch.",
+        "this.", "augmentation", low=0, high=1, source="Howard 2013",
+        cost="Two passes over the images of each batch.",
     )  # fmt: skip
     saturation: float = knob(
         0.0, "Differences of a colour from its grey are multiplied by a factor drawn evenly from 1 minus to 1 plus "
-        "this; colour images only.", "augmentation", low=0, high=1, cost="One pass over the images of each batch.",
+        "this; colour images only.", "augmentation", low=0, high=1, source="Howard 2013",
+        cost="One pass over the images of each batch, for all four of colour.",
     )  # fmt: skip
     hue: float = knob(
         0.0, "Colours are turned about the grey axis by an angle drawn evenly from minus to plus this; colour images "
-        "only.", "augmentation", unit="degrees", low=0, high=180, cost="One pass over the images of each batch.",
+        "only.", "augmentation", unit="degrees", low=0, high=180, source="Dosovitskiy et al. 2014",
+        cost="One pass over the images of each batch, for all four of colour.",
     )  # fmt: skip
     mask: float = knob(
         0.0, "A random square of this share of each image's area is erased.", "augmentation",
         low=0, high=0.9, source="Zhong et al. 2017; DeVries and Taylor 2017",
         cost="One pass over the images of each batch.",
     )  # fmt: skip
+    grow: float = knob(
+        1.0, "Images are shrunk at first to this share of their side and grow evenly from epoch to epoch; 1 is off.",
+        "augmentation", low=0.1, high=1, source="Howard 2018 (progressive resizing); Tan and Le 2021, section 4",
+        cost="An epoch takes the square of its share of the time. The network must take images of several sizes; the "
+        "validation part is seen whole, and known badly at first.",
+    )  # fmt: skip
+    grow_until: float = knob(
+        0.8, "With grow: after this share of the epochs images are whole.", "augmentation", low=0, high=1,
+    )  # fmt: skip
+    tta: str = knob(
+        "none", "Views of an image whose logits are averaged when the trained network is judged or asked: the image "
+        "alone; it and its mirror image; or these, half of the weight on the same moved by a pixel up and left, and "
+        "down and right.", "augmentation", choices=("none", "mirror", "mirror-shift"),
+        source="Krizhevsky et al. 2012, section 4.1; Jordan 2024, section 3.5",
+        cost="Judging and predicting take twice the time, or six times; figures after each epoch are of the image "
+        "alone.",
+    )  # fmt: skip
     mixup: float = knob(
-        0.0, "Each image is laid over another one, and so are their labels; the share is drawn from Beta(this, this); "
-        "0 is off.", "augmentation", low=0, high=10, source="Zhang et al. 2018",
+        0.0, "Each image is laid over another of the training images, and so are their labels; the share is drawn from "
+        "Beta(this, this); 0 is off. Training accuracy is then told against the label of the larger share.",
+        "augmentation", low=0, high=10, source="Zhang et al. 2018",
         cost="Two images are gathered and changed for each one.",
     )  # fmt: skip
     cutmix: float = knob(

@@ -1,6 +1,7 @@
 """Parts of a network that a step leaves as they are: no gradient, no update, and the statistics of their batch norms.
 
-What is frozen shows in the parameters' own `requires_grad`, and nowhere else: whoever trains a step asks the network.
+What is frozen shows in the parameters' own `requires_grad`: whoever trains a step asks the network. Which of them the
+recipe froze, and may thaw, the network keeps beside it: what took no gradient before never thaws.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from torch import nn
 
 from convoscope.errors import RecipeError
 from convoscope.models.matching import head_of
+from convoscope.train.recipe import Recipe
 
 BACKBONE = "backbone"  # all but the last layer, where the network has no module of that name
+_FROZEN = "frozen_by_recipe"  # the attribute of a network that names them
 
 
 def freeze(model: nn.Module, asked: str, n_classes: int) -> list[str]:
@@ -41,15 +44,51 @@ def freeze(model: nn.Module, asked: str, n_classes: int) -> list[str]:
             f"freeze was given {asked!r}, which is all that the network could learn with.",
             hint="Leave at least the last layer free: --freeze backbone.",
         )
+    newly = [name for name in names if parameters[name].requires_grad]
+    setattr(model, _FROZEN, tuple(dict.fromkeys((*frozen_by_recipe(model), *newly))))
     for name in names:
         parameters[name].requires_grad_(False)
+        parameters[name].grad = None  # of a step in which it learned
     return list(names)
+
+
+def frozen_by_recipe(model: nn.Module) -> tuple[str, ...]:
+    """The names of the parameters that `freeze` froze, whether they have thawed since or not."""
+    return getattr(model, _FROZEN, ())
+
+
+def thaw(model: nn.Module) -> list[str]:
+    """Lets what `freeze` froze learn; returns the names of those parameters. What was frozen before it stays so."""
+    names = frozen_by_recipe(model)
+    for name in names:
+        model.get_parameter(name).requires_grad_(True)
+    return list(names)
+
+
+def thaws_after(recipe: Recipe, steps_per_epoch: int) -> int | None:
+    """After how many updates what is frozen begins to learn; None where it never does.
+
+    A share of an epoch is rounded to whole steps; at least one step is frozen and one is not, where there are two.
+    """
+    if not recipe.thaw:
+        return None
+    n_steps = recipe.counts()[0] * steps_per_epoch
+    return max(0, min(max(1, round(recipe.thaw * steps_per_epoch)), n_steps - 1))
+
+
+def freeze_as_at(model: nn.Module, recipe: Recipe, n_classes: int, step: int, steps_per_epoch: int) -> None:
+    """Freezes a network as update `step` (from 0) of a run finds it; raises RecipeError as `freeze` does."""
+    freeze(model, recipe.freeze, n_classes)
+    after = thaws_after(recipe, steps_per_epoch)
+    if after is not None and step >= after:
+        thaw(model)
 
 
 def set_learning(model: nn.Module) -> None:
     """Puts a network into training mode, but for the modules whose every parameter is frozen: they work as when judged.
 
-    So batch norms there keep their running figures, and nothing is dropped out.
+    So batch norms there keep their running figures, and nothing is dropped out. What has thawed is in training mode as
+    all else: its batch norms take each batch's figures and go on averaging them from where the first weights had them.
     """
     model.train()
     for module in model.modules():

@@ -8,19 +8,23 @@ must meet after every layer. Several processes take shards of the same batch in 
 
 from __future__ import annotations
 
+import itertools
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from convoscope.train.device import Machine
 from convoscope.train.feed import Feed
-from convoscope.train.losses import LOSSES
+from convoscope.train.losses import LOSSES, weighed
 from convoscope.train.recipe import Recipe
+from convoscope.train.replicas import Replicas
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,15 +44,48 @@ class Workers:
     """As many threads as there are shards, and torch's own threads inside an operation set to the plan's."""
 
     def __init__(self, plan: Plan) -> None:
+        self._n_helpers = plan.shards - 1
         self._pool = ThreadPoolExecutor(
-            max(1, plan.shards - 1), initializer=torch.set_num_threads, initargs=(plan.threads,)
+            max(1, self._n_helpers), initializer=torch.set_num_threads, initargs=(plan.threads,)
         )
 
     def map(self, work: Callable[[T], R], pieces: Sequence[T]) -> list[R]:
-        """`work` of every piece, in order; the first in this thread."""
-        waiting = [self._pool.submit(work, piece) for piece in pieces[1:]]
-        first = work(pieces[0])
-        return [first, *(future.result() for future in waiting)]
+        """`work` of every piece, in order; this thread and its helpers each take the next that is left."""
+        left, done = deque(enumerate(pieces)), dict[int, R]()
+
+        def serve() -> None:
+            while left:
+                try:
+                    number, piece = left.popleft()
+                except IndexError:  # another took the last
+                    return
+                done[number] = work(piece)
+
+        helpers = [self._pool.submit(serve) for _ in range(min(self._n_helpers, len(pieces) - 1))]
+        serve()
+        for helper in helpers:
+            helper.result()
+        return [done[number] for number in range(len(pieces))]
+
+    def joined(self, work: Callable[[Tensor], Tensor], pieces: Sequence[Tensor]) -> Tensor:
+        """What `work` makes of every piece (n,), as many rows on the CPU, one after another in one tensor.
+
+        They are written where they stay: small tensors that outlive large ones would leave the memory in shreds, and
+        the process would grow with every piece.
+        """
+        ends = list(itertools.accumulate(len(piece) for piece in pieces))
+        made: list[Tensor] = []
+        one_at_a_time = threading.Lock()
+
+        def write(i: int) -> None:
+            rows = work(pieces[i])
+            with one_at_a_time:
+                if not made:
+                    made.append(torch.empty(ends[-1], *rows.shape[1:], dtype=rows.dtype))
+            made[0][ends[i] - len(rows) : ends[i]] = rows
+
+        self.map(write, range(len(pieces)))
+        return made[0]
 
     def close(self) -> None:
         """Ends the threads."""
@@ -68,11 +105,28 @@ def workers(plan: Plan) -> Iterator[Workers]:
         torch.set_num_threads(before)
 
 
+class Judged(NamedTuple):
+    """What a batch's forward pass came to, over all processes.
+
+    Attributes:
+        loss: The mean loss over its examples, each counting as the recipe's balance says.
+        accuracy: The share (0-1) named rightly; of a mixed image the label of the larger share is right.
+        balanced: The same where each example counts as in the loss: it may pass 1 in a batch of rare classes, and its
+            mean over an epoch is the accuracy with all classes equal. The accuracy itself where all count alike.
+        said: For each question whether any process said yes.
+    """
+
+    loss: float
+    accuracy: float
+    balanced: float
+    said: tuple[bool, ...]
+
+
 class BatchGradient:
     """Computes the gradient of the mean loss over a batch into every parameter's `.grad`."""
 
     def __init__(self, model: nn.Module, recipe: Recipe, machine: Machine, plan: Plan, crew: Workers) -> None:
-        self._model = model
+        self._replicas = Replicas(model, plan.shards)
         self._loss = LOSSES[recipe.loss]
         self._label_smoothing = recipe.label_smoothing
         self._machine = machine
@@ -82,7 +136,7 @@ class BatchGradient:
 
     def __call__(
         self, feed: Feed, index: Tensor, epoch: int, *, asks: Callable[[], tuple[bool, ...]] = lambda: ()
-    ) -> tuple[float, float, tuple[bool, ...]]:
+    ) -> Judged:
         """The batch at `index` (int64 (n,)) of the epoch, over all processes.
 
         Args:
@@ -91,32 +145,37 @@ class BatchGradient:
             epoch: Which epoch it belongs to, from 0.
             asks: Questions that every process answers once the gradient is there; they travel with the loss, and so
                 cost no message of their own.
-
-        Returns:
-            Mean loss, accuracy (0-1), and for each question whether any process said yes.
         """
         n, S = len(index), self._plan.shards
         pieces = index.tensor_split(self._machine.n_processes * S)
         own = [piece for piece in pieces[self._machine.rank * S : (self._machine.rank + 1) * S] if len(piece)]
 
-        def shard(piece: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-            x, labels = feed.batch(piece, epoch)  # (n / S, C, H, W), (n / S,)
+        def shard(share: tuple[nn.Module, Tensor]) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
+            model, piece = share
+            lesson = feed.lesson(piece, epoch)
             with self._machine.autocast(self._plan.precision):
-                logits = self._model(x).float()  # (n / S, K)
-            loss = self._loss(logits, labels, self._label_smoothing).sum() / n
+                logits = model(lesson.x).float()  # (n / S, K)
+            # Over the whole batch's size: what a part weighs does not hang on which process or thread has it.
+            loss = weighed(self._loss, logits, lesson.targets, self._label_smoothing).sum() / n
             # A parameter that this model does not use gets a gradient of zeros, as if it were there.
             gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
-            return loss.detach(), (logits.detach().argmax(1) == labels).sum(), gradients
+            right = logits.detach().argmax(1) == lesson.labels
+            worth = right if lesson.worth is None else right * lesson.worth
+            return loss.detach(), right.sum(), worth.sum(), gradients
 
         for parameter in self.parameters:
             parameter.grad = None  # its memory is the first that the new one can have
-        parts = self._crew.map(shard, own) if own else []
-        total = [torch.zeros_like(parameter) for parameter in self.parameters] if not parts else list(parts[0][2])
-        for _, _, gradients in parts[1:]:
+        parts = self._crew.map(shard, list(zip(self._replicas.lend(len(own)), own, strict=True))) if own else []
+        total = [torch.zeros_like(parameter) for parameter in self.parameters] if not parts else list(parts[0][3])
+        for *_, gradients in parts[1:]:
             torch._foreach_add_(total, gradients)
-        for parameter, gradient in zip(self.parameters, self._machine.sum_tensors(total), strict=True):
+        n_shards = sum(len(piece) > 0 for piece in pieces)
+        running = self._replicas.figures(len(own)) if len(pieces) > 1 else []
+        summed = self._machine.sum_tensors([*total, *running])
+        for parameter, gradient in zip(self.parameters, summed[: len(total)], strict=True):
             parameter.grad = gradient
-        loss = sum(float(part[0]) for part in parts)
-        n_right = sum(int(part[1]) for part in parts)
-        loss, right, *said = self._machine.sum_numbers((loss, n_right, *map(float, asks())))
-        return loss, right / n, tuple(count > 0 for count in said)
+        if running:
+            self._replicas.keep(summed[len(total) :], n_shards)
+        told = [sum(map(float, figures)) for figures in zip(*(part[:3] for part in parts), strict=True)] or [0.0] * 3
+        loss, right, worth, *said = self._machine.sum_numbers((*told, *map(float, asks())))
+        return Judged(loss, right / n, worth / n, tuple(count > 0 for count in said))

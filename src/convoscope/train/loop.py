@@ -19,19 +19,22 @@ from torch import Tensor, nn
 
 from convoscope.data.dataset import Splits
 from convoscope.data.normalise import Normalisation
+from convoscope.train.balance import Balance
 from convoscope.train.checkpoint import Checkpoint, Memory, Progress
 from convoscope.train.device import Machine
 from convoscope.train.evaluate import evaluate
 from convoscope.train.events import Continued, EpochEnded, Event, Finding, Paused, Statistics, Step, Trained
-from convoscope.train.feed import Feed, augmentation_of
-from convoscope.train.freeze import freeze, set_learning
+from convoscope.train.feed import Feed, training_feed
+from convoscope.train.freeze import freeze, set_learning, thaw, thaws_after
 from convoscope.train.gradient import BatchGradient, Plan, Workers, workers
-from convoscope.train.losses import add_penalties, chance_accuracy, is_at_chance, penalised
+from convoscope.train.losses import add_penalties, is_at_chance, penalised
+from convoscope.train.metrics import Evaluation
 from convoscope.train.optim import make_optimiser
 from convoscope.train.recipe import Recipe
 from convoscope.train.schedules import lr_at
 
 _FLAT_STEPS = 100  # before so many updates no network is called unable to learn
+_LARGEST = 0.8  # share of one class from which naming it alone is a way to a low loss
 _SPEED_WINDOW = 0.5  # seconds over which images per second are taken
 _PAUSE_SECONDS = 0.05  # between two questions whether a run that waits may go on
 
@@ -56,7 +59,7 @@ def train(
 
     Args:
         model: Maps float32 (N, C, H, W) to logits (N, K); on the machine's device, in the plan's memory format. What
-            the recipe freezes, and what takes no gradient already, stays as it is.
+            the recipe freezes stays as it is, until it thaws; what takes no gradient already, for good.
         splits: What to learn from and what to watch; the test part is not touched.
         normalisation: How pixels become inputs.
         recipe: Every knob.
@@ -69,16 +72,15 @@ def train(
             none asks for it.
     """
     channels_last = plan.memory_format == "channels-last"
-    feed = Feed(
-        splits.train, normalisation, machine.device,
-        channels_last=channels_last, augmentation=augmentation_of(recipe), seed=recipe.seed,
-    )  # fmt: skip
+    feed = training_feed(splits.train, normalisation, recipe, machine.device, channels_last=channels_last)
     watched = Feed(splits.validation, normalisation, machine.device, channels_last=channels_last)
     epochs, batch_size = recipe.counts()
     steps_per_epoch = n_steps_per_epoch(len(feed), batch_size)
     n_steps = steps_per_epoch * epochs
-    chance = chance_accuracy(splits.train.class_counts().tolist())
     freeze(model, recipe.freeze, splits.train.n_classes)
+    thaws = thaws_after(recipe, steps_per_epoch)
+    if resume is not None and thaws is not None and resume.step > thaws:
+        thaw(model)
     average = _copies(model) if recipe.ema else {}
     memory = Memory(model, make_optimiser(model, recipe), average, {}, Progress())
     if resume is not None:
@@ -101,9 +103,14 @@ def train(
             set_learning(model)
             for first in range(position * batch_size, len(order), batch_size):
                 batch = order[first : first + batch_size]
+                if progress.step == thaws:
+                    yield _thaw(memory, recipe, epoch + 1)
+                    set_learning(model)
+                    gradient = BatchGradient(model, recipe, machine, plan, crew)
+                    decayed = penalised(parameter for parameter in model.parameters() if parameter.requires_grad)
                 # 1. The gradient of the mean loss over the batch, and of the penalties.
                 machine.seed(step_seed(recipe, progress.step))
-                loss, accuracy, (stop, pause) = gradient(
+                loss, accuracy, balanced, (stop, pause) = gradient(
                     feed, batch, epoch, asks=lambda: _asks(steer, progress.step + 1)
                 )
                 if recipe.l1 or recipe.l2:
@@ -113,12 +120,12 @@ def train(
                     yield Trained(progress.step, "failed", progress.seconds)
                     return
                 measures = recipe.statistics_every > 0 and progress.step % recipe.statistics_every == 0
-                length = _clip(gradient.parameters, recipe.clip) if recipe.clip or measures else None
+                length = clip_gradient(gradient.parameters, recipe.clip) if recipe.clip or measures else None
 
                 # 2. The update.
                 before = _copies(model) if measures else {}
                 lr = lr_at(progress.step, n_steps, recipe)
-                memory.optimiser.step(lr)
+                memory.optimiser.step(lr, crew)
                 progress.step += 1
                 if memory.average:
                     _average(memory.average, model, recipe.ema, progress.step)
@@ -127,6 +134,7 @@ def train(
                 progress.seconds = time.perf_counter() - started
                 progress.epoch_loss += loss * len(batch)
                 progress.epoch_right += accuracy * len(batch)
+                progress.epoch_balanced += balanced * len(batch)
                 progress.epoch_seen += len(batch)
                 speed = pace.images_per_second(progress.step * batch_size)
                 yield Step(progress.step, epoch + 1, loss, accuracy, lr, progress.seconds, speed, length)
@@ -134,7 +142,7 @@ def train(
                     yield Statistics(progress.step, _statistics(model, before))
                 ends_epoch = progress.step % steps_per_epoch == 0
                 if ends_epoch:
-                    yield from _end_epoch(memory, recipe, machine, plan, crew, watched, splits, epoch + 1, chance)
+                    yield from _end_epoch(memory, recipe, machine, plan, crew, watched, splits, epoch + 1, feed.balance)
                     progress.seconds = time.perf_counter() - started
 
                 # 4. What is kept.
@@ -203,6 +211,26 @@ def _hold(steer: Callable[[int], Course], step: int, machine: Machine) -> Genera
         time.sleep(_PAUSE_SECONDS)
 
 
+def _thaw(memory: Memory, recipe: Recipe, epoch: int) -> Finding:
+    """Lets what the recipe froze learn from the next step on; what else is carried on goes on as it is."""
+    names = thaw(memory.model)
+    optimiser = make_optimiser(memory.model, recipe)
+    optimiser.load_state(memory.optimiser.state())
+    memory.optimiser = optimiser
+    if recipe.ema:
+        memory.average |= {name: memory.model.get_parameter(name).detach().clone() for name in names}
+    n = sum(memory.model.get_parameter(name).numel() for name in names)
+    step = memory.progress.step + 1
+    return Finding(
+        "thawed",
+        "note",
+        f"From step {step:,} (epoch {epoch}) on {recipe.freeze} learns too, {n:,} parameters, at {recipe.thaw_lr:g} "
+        "times the learning rate; batch norms there work as in training.",
+        "",
+        step,
+    )
+
+
 class _Pace:
     """Images per second over the last half second or so."""
 
@@ -229,28 +257,30 @@ class _Pace:
 
 def _end_epoch(
     memory: Memory, recipe: Recipe, machine: Machine, plan: Plan, crew: Workers, watched: Feed, splits: Splits,
-    epoch: int, chance: float,
+    epoch: int, balance: Balance,
 ) -> Iterator[Event]:  # fmt: skip
     """Judges the epoch, and decides whether the run goes on."""
     progress = memory.progress
     train_loss = progress.epoch_loss / progress.epoch_seen
     train_accuracy = progress.epoch_right / progress.epoch_seen
-    loss = accuracy = None
+    judged = loss = accuracy = None
     if len(watched):
         judged = evaluate(
             memory.model, watched, recipe, machine, plan, crew,
-            class_names=splits.train.class_names, split="validation", weights=memory.judged_weights(),
+            class_names=splits.train.class_names, split="validation", tta="none", weights=memory.judged_weights(),
         )  # fmt: skip
         loss, accuracy = judged.loss, judged.accuracy
-    at_chance = is_at_chance(train_accuracy, progress.epoch_seen, chance)
+    # An older checkpoint has no sum of what counts unequally, and its run none that did.
+    fair_accuracy = train_accuracy if balance.worth is None else progress.epoch_balanced / progress.epoch_seen
+    at_chance = _at_chance(fair_accuracy, balance, recipe, judged)
     progress.flat_epochs = progress.flat_epochs + 1 if at_chance else 0
-    progress.epoch_loss = progress.epoch_right = 0.0
+    progress.epoch_loss = progress.epoch_right = progress.epoch_balanced = 0.0
     progress.epoch_seen = 0
     yield EpochEnded(epoch, progress.step, train_loss, train_accuracy, loss, accuracy, progress.seconds)
     if at_chance and progress.step >= _FLAT_STEPS:
         stops = 0 < recipe.flat_epochs <= progress.flat_epochs
         if stops or epoch == recipe.epochs:
-            yield _flat(progress.step, epoch, train_accuracy, chance, recipe, "fatal" if stops else "warning")
+            yield _flat(progress.step, epoch, fair_accuracy, balance, recipe, "fatal" if stops else "warning")
         progress.ended = "failed" if stops else progress.ended
     if loss is not None and not math.isfinite(loss):
         yield _not_finite(progress.step, loss, recipe)
@@ -265,7 +295,21 @@ def _end_epoch(
                 progress.ended = progress.ended or "early stop"
 
 
-def _clip(parameters: list[nn.Parameter], limit: float) -> float:
+def _at_chance(accuracy: float, balance: Balance, recipe: Recipe, judged: Evaluation | None) -> bool:
+    """Whether an epoch shows nothing learnt: by its training accuracy, in which classes count as in the loss.
+
+    Mixed images hide much of what is learnt: there the validation part must show nothing either, where there is one.
+    """
+    if not is_at_chance(accuracy, balance.n_effective, balance.chance):
+        return False
+    if judged is None or not (recipe.mixup or recipe.cutmix):
+        return True
+    way = "none" if recipe.balance == "none" else "weights"
+    other = Balance(way, judged.labels, len(judged.class_names))
+    return is_at_chance(other.accuracy(judged.predicted), other.n_effective, other.chance)
+
+
+def clip_gradient(parameters: list[nn.Parameter], limit: float) -> float:
     """The gradient's length before it is scaled down to `limit` (0: it is only measured)."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     length = torch.nn.utils.get_total_norm(gradients)
@@ -318,13 +362,16 @@ def _not_finite(step: int, loss: float, recipe: Recipe) -> Finding:
     )
 
 
-def _flat(step: int, epoch: int, accuracy: float, chance: float, recipe: Recipe, level: str) -> Finding:
+def _flat(step: int, epoch: int, accuracy: float, balance: Balance, recipe: Recipe, level: str) -> Finding:
+    uneven = balance.way == "none" and balance.chance > _LARGEST
+    unequal = " One class has most images: try --balance weights." if uneven else ""
     return Finding(
         "flat-at-chance",
         level,
         f"After {epoch} epoch{'s' if epoch > 1 else ''} the training accuracy is {accuracy:.4f}, and always naming "
-        f"the most frequent class gives {chance:.4f}: nothing is being learnt.",
+        f"{'the most frequent' if balance.way == 'none' else 'one'} class gives {balance.chance:.4f}: nothing is being "
+        "learnt.",
         f"Try another --lr (it is {recipe.peak_lr:g}), --initialisation kaiming, or --normalise z-score; look whether "
-        "the labels belong to the images (convoscope data). --flat-epochs 0 trains on regardless.",
+        f"the labels belong to the images (convoscope data).{unequal} --flat-epochs 0 trains on regardless.",
         step,
     )

@@ -40,15 +40,32 @@ def squared_error(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) 
     return (logits - targets).square().sum(dim=1)
 
 
-def chance_accuracy(class_counts: Iterable[int]) -> float:
-    """The accuracy (0-1) of always naming the most frequent class."""
-    counts = list(class_counts)
-    return max(counts) / sum(counts)
+def weighed(
+    loss: Loss, logits: Tensor, targets: Iterable[tuple[Tensor, Tensor | None]], label_smoothing: float
+) -> Tensor:
+    """The loss of each example against several labels, each of which counts its part: (n, K) -> (n,).
+
+    Args:
+        loss: One of `LOSSES`.
+        logits: float32 (n, K).
+        targets: Labels int64 (n,), and what each counts, float32 (n,); None where all count 1.
+        label_smoothing: As in `cross_entropy`.
+    """
+    parts = [
+        loss(logits, labels, label_smoothing) if weights is None else weights * loss(logits, labels, label_smoothing)
+        for labels, weights in targets
+    ]
+    return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
 
 
-def is_at_chance(accuracy: float, n: int, chance: float) -> bool:
-    """Whether `accuracy` over `n` images is no better than `chance`: within three standard errors, or 1 % above."""
-    return accuracy <= chance + max(0.01, 3 * math.sqrt(chance * (1 - chance) / n))
+def is_at_chance(accuracy: float, n: float, chance: float) -> bool:
+    """Whether `accuracy` over `n` images is no better than `chance`: within three standard errors, or 1 % above.
+
+    Half of the way from chance to all right is never called chance: where a class is nearly all images, or images are
+    few, there is no more room. Where images count unequally `n` is how many that count alike would tell as much.
+    """
+    margin = max(0.01, 3 * math.sqrt(chance * (1 - chance) / n))
+    return accuracy <= chance + min(margin, (1 - chance) / 2)
 
 
 def penalised(parameters: Iterable[Tensor]) -> list[Tensor]:

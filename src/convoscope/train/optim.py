@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+import dataclasses
+import math
+from collections import defaultdict
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from convoscope.registry import Registry
+from convoscope.train.freeze import frozen_by_recipe
+from convoscope.train.gradient import Workers
 from convoscope.train.recipe import Recipe
 
 _FIRST_MOMENT, _SECOND_MOMENT = 0.9, 0.999
+HOLD_EPS = 1e-12  # a matrix of zeros has no length to hold
 
 
 @dataclass
 class Part:
-    """One torch optimiser and the parameters it moves, by name. `views` holds matrix views of kernels, or nothing."""
+    """One torch optimiser and the parameters it moves, by name.
+
+    Attributes:
+        optimiser: Torch's.
+        names: The parameters, in its order.
+        views: Of a kernel that is moved as a matrix, the parameter and the view of it.
+        lr_factor: What the learning rate is multiplied by for these parameters.
+        holds: Whether each view is brought to a length of the root of its rows before it is moved.
+    """
 
     optimiser: torch.optim.Optimizer
     names: list[str]
     views: dict[str, tuple[nn.Parameter, nn.Parameter]]
+    lr_factor: float = 1.0
+    holds: bool = False
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        """Moves its parameters once at `lr_factor` times this learning rate."""
+        for parameter, view in self.views.values():
+            assert parameter.grad is not None
+            view.grad = _as_matrix(parameter.grad.to(memory_format=memory_format_of(parameter)))
+            if self.holds:
+                view.mul_(math.sqrt(len(view)) / view.norm().clamp(min=HOLD_EPS))
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr * self.lr_factor
+        self.optimiser.step()
+
+    def only(self, names: Container[str], lr_factor: float = 1.0) -> Part:
+        """The same rule for those of its parameters that are named, with a state of their own that is still empty."""
+        optimiser = copy.copy(self.optimiser)
+        (group,) = self.optimiser.param_groups
+        pairs = zip(self.names, group["params"], strict=True)
+        kept = [(name, parameter) for name, parameter in pairs if name in names]
+        optimiser.state = defaultdict(dict)
+        optimiser.param_groups = [{**group, "params": [parameter for _, parameter in kept]}]
+        views = {name: view for name, view in self.views.items() if name in names}
+        return Part(optimiser, [name for name, _ in kept], views, lr_factor * self.lr_factor, self.holds)
 
 
 class Optimiser:
@@ -29,16 +69,16 @@ class Optimiser:
     def __init__(self, parts: list[Part]) -> None:
         self.parts = [part for part in parts if part.names]
 
-    @torch.no_grad()
-    def step(self, lr: float) -> None:
-        """Moves every parameter once at this learning rate, by the gradients in `.grad`."""
-        for part in self.parts:
-            for parameter, view in part.views.values():
-                assert parameter.grad is not None
-                view.grad = _as_matrix(parameter.grad.to(memory_format=memory_format_of(parameter)))
-            for group in part.optimiser.param_groups:
-                group["lr"] = lr
-            part.optimiser.step()
+    def step(self, lr: float, crew: Workers | None = None) -> None:
+        """Moves every parameter once at this learning rate, by the gradients in `.grad`.
+
+        Parts share nothing, so a crew may move them side by side; the bits are the same.
+        """
+        if crew is None:
+            for part in self.parts:
+                part.step(lr)
+        else:
+            crew.map(lambda part: part.step(lr), self.parts)
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor of the optimisers' state, keyed "parameter name.state name", in the parameter's own axes."""
@@ -70,9 +110,20 @@ OPTIMISERS: Registry[Callable[[Named, Recipe], list[Part]]] = Registry("optimise
 
 
 def make_optimiser(model: nn.Module, recipe: Recipe) -> Optimiser:
-    """The optimiser of the recipe over all parameters of the model that take gradients."""
-    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    return Optimiser(OPTIMISERS[recipe.optimiser](named, recipe))
+    """The optimiser of the recipe over all parameters of the model that take gradients.
+
+    What has thawed moves at `thaw_lr` times the rate. Which rule moves a parameter is decided with all in view that
+    ever learns, and so does not change when something thaws.
+    """
+    thawing = set(frozen_by_recipe(model)) if recipe.thaw else set()
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad or name in thawing]
+    parts = OPTIMISERS[recipe.optimiser](named, recipe)
+    if thawing:
+        first = {name for name, _ in named} - thawing
+        thawed = {name for name, parameter in named if parameter.requires_grad} & thawing
+        whole = [part for part in parts if part.names]
+        parts = [part.only(first) for part in whole] + [part.only(thawed, recipe.thaw_lr) for part in whole]
+    return Optimiser(parts)
 
 
 def _part(kind: Callable[..., torch.optim.Optimizer], named: Named, **settings: object) -> Part:
@@ -135,21 +186,30 @@ def muon(named: Named, recipe: Recipe) -> list[Part]:
     """Momentum whose matrices are made orthogonal before each step (Jordan et al. 2024); AdamW moves the rest.
 
     Kernels (D, C, kh, kw) are moved as matrices (D, C kh kw). The last layer, biases and norms are AdamW's. The step is
-    scaled to AdamW's usual size (Liu et al. 2025, section 2.2), so that one learning rate serves both.
+    scaled to AdamW's usual size (Liu et al. 2025, section 2.2), so that one learning rate serves both; or, where the
+    recipe holds matrices at their length, it is lr times as long as they are (Jordan 2024).
     """
     matrices = [(name, parameter) for name, parameter in named if parameter.ndim > 1]
     moved = dict(matrices[:-1])
-    views = {name: (parameter, nn.Parameter(_as_matrix(parameter.data))) for name, parameter in moved.items()}
+    parts = [_muon_part(name, parameter, recipe) for name, parameter in moved.items()]
+    # The largest first: side by side they are then done at about the same time.
+    parts.sort(key=lambda part: -sum(view.numel() for _, view in part.views.values()))
+    rest = adamw([(name, parameter) for name, parameter in named if name not in moved], recipe)
+    return [*parts, *(dataclasses.replace(part, lr_factor=recipe.rest_lr) for part in rest)]
+
+
+def _muon_part(name: str, parameter: nn.Parameter, recipe: Recipe) -> Part:
+    """One matrix alone: making it orthogonal takes long enough to be worth a thread."""
+    view = nn.Parameter(_as_matrix(parameter.data))
     part = _part(
         torch.optim.Muon,
-        [(name, view) for name, (_, view) in views.items()],
+        [(name, view)],
         lr=recipe.peak_lr,
         momentum=recipe.kept_momentum,
-        weight_decay=recipe.weight_decay,
-        adjust_lr_fn="match_rms_adamw",
+        weight_decay=0.0 if recipe.hold else recipe.weight_decay,
+        adjust_lr_fn="original" if recipe.hold else "match_rms_adamw",
     )
-    part.views = views
-    return [part, *adamw([(name, parameter) for name, parameter in named if name not in moved], recipe)]
+    return dataclasses.replace(part, views={name: (parameter, view)}, holds=recipe.hold)
 
 
 def _as_matrix(kernel: Tensor) -> Tensor:

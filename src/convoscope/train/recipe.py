@@ -52,8 +52,10 @@ class Recipe(ExampleKnobs):
         "layer. They take no gradient, and work as when judged.", "model",
     )  # fmt: skip
     thaw: float = knob(
-        0.0, "After this many epochs what is frozen begins to learn too; 0 is never.", "model", unit="epochs",
-        low=0, high=100_000, source="Howard and Ruder 2018 (gradual unfreezing)",
+        0.0, "After this many epochs (2.5 is in the middle of the third) what is frozen begins to learn too, and its "
+        "batch norms work as in training; 0 is never.", "model", unit="epochs", low=0, high=100_000,
+        source="Howard and Ruder 2018 (gradual unfreezing)",
+        cost="From then on a step takes as much time as if nothing had been frozen.",
     )  # fmt: skip
     thaw_lr: float = knob(
         0.1, "What the learning rate of the thawed part is multiplied by.", "model", low=0, high=1,
@@ -80,8 +82,9 @@ class Recipe(ExampleKnobs):
         source="Weston and Watkins 1999 (hinge)",
     )  # fmt: skip
     balance: str = knob(
-        "none", "What is done about classes of unequal size: nothing; weights: each image counts in the loss by one "
-        "over its class's size; sampling: images are drawn so that classes are seen equally often.", "training",
+        "none", "What is done about classes of unequal size: nothing; weights: each image counts in the training loss "
+        "by one over its class's size, 1 in the mean; sampling: images are drawn so that classes are seen equally "
+        "often, as many an epoch as before. Validation and test are judged as they are.", "training",
         choices=("none", "weights", "sampling"), source="He and Garcia 2009",
     )  # fmt: skip
     label_smoothing: float = knob(
@@ -130,6 +133,15 @@ class Recipe(ExampleKnobs):
     momentum: float | None = knob(
         None, "Share of the last step kept (momentum, nesterov, muon); without it 0.9, and 0.95 for muon.", "optimiser",
         low=0, high=1, open_high=True, source="Polyak 1964; Nesterov 1983",
+    )  # fmt: skip
+    hold: bool = knob(
+        False, "With muon: matrices keep their length, the root of their number of rows: each is brought to it before "
+        "a step, which turns it by lr whatever its shape; weight decay has no say in it.", "optimiser",
+        source="Jordan 2024 (airbench94_muon)",
+    )  # fmt: skip
+    rest_lr: float = knob(
+        1.0, "With muon: what the learning rate is multiplied by for what AdamW moves: the last layer, biases and "
+        "norms.", "optimiser", low=0, high=1000,
     )  # fmt: skip
     weight_decay: float = knob(
         0.0, "Shrinks weights by lr x this in each step; for sgd, momentum, nesterov and adam it is added to the "
@@ -203,15 +215,34 @@ class Recipe(ExampleKnobs):
                 "cross-entropy only.",
                 hint="Use --loss cross-entropy or --label-smoothing 0.",
             )
+        if (self.hold or self.rest_lr != 1) and self.optimiser != "muon":
+            asked = "hold" if self.hold else f"rest_lr {self.rest_lr:g}"
+            raise RecipeError(
+                f"{asked} was asked with the optimiser {self.optimiser}; it speaks of what muon moves and leaves.",
+                hint="Use --optimiser muon, or leave it out.",
+            )
         if self.head != "auto" and self.init is None:
             raise RecipeError(
                 f"head {self.head} was asked with no weights to begin with.", hint="Give them with --init, or leave it."
             )
+        self._check_thaw()
         if self.patience and self.validation == 0:
             raise RecipeError(
                 f"patience {self.patience} was asked with no validation part; early stopping watches the validation "
                 "loss.",
                 hint="Use --validation 0.1 or --patience 0.",
+            )
+
+    def _check_thaw(self) -> None:
+        if self.thaw and not self.freeze.strip():
+            raise RecipeError(
+                f"thaw {self.thaw:g} was asked, and nothing is frozen that could thaw.",
+                hint="Say what is frozen until then, for example --freeze backbone.",
+            )
+        if self.thaw and self.epochs is not None and self.thaw >= self.epochs:
+            raise RecipeError(
+                f"thaw was given {self.thaw:g} epochs, and the run has {self.epochs}: nothing would ever thaw.",
+                hint="Give fewer epochs to --thaw, or more to --epochs.",
             )
 
     def settled(self, n_train: int, *, n_seen: int, batch_size: int) -> Recipe:
@@ -280,6 +311,7 @@ def _hints() -> dict[str, Any]:
 _KINDS: dict[str, tuple[type, str]] = {
     "flip": (bool, "on or off"),
     "alternate": (bool, "on or off"),
+    "hold": (bool, "on or off"),
     "model_options": (Mapping, "names with values"),
 }
 

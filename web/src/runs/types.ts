@@ -6,6 +6,7 @@ type Schemas = components['schemas'];
 export type AnswerCard = Schemas['AnswerCard'];
 export type AnswerPage = Schemas['AnswerPage'];
 export type ClassFigures = Schemas['ClassFigures'];
+export type Compared = Schemas['Compared'];
 export type DataCard = Schemas['DataCard'];
 export type DataReport = Schemas['DataReport'];
 export type FiltersHead = Schemas['FiltersHead'];

@@ -520,6 +520,14 @@ export interface components {
       columns: [number, number];
       exact: boolean;
     };
+    /** @description The temperature of a run's probabilities and the calibration error with it; `why` tells why none was found. */
+    Calibrated: {
+      temperature: number;
+      split: string;
+      n: number;
+      why: string;
+      calibration_error: number | null;
+    };
     /** @description One of several; `chosen` is its place among `options`. */
     ChoosePart: {
       /** @constant */
@@ -545,6 +553,26 @@ export interface components {
       precision: number | null;
       recall: number | null;
       f1: number | null;
+      recall_95_low: number | null;
+      recall_95_high: number | null;
+    };
+    /**
+     * @description A simpler way on the same examples: "majority" names `class_name`, "knn" asks `k` of `n_references` images.
+     *
+     *     `difference` is the network's accuracy less its own, with the 95 % interval of the paired bootstrap.
+     */
+    Compared: {
+      /** @enum {string} */
+      name: 'majority' | 'knn';
+      n: number;
+      accuracy: number;
+      network_accuracy: number;
+      difference: number;
+      difference_95_low: number;
+      difference_95_high: number;
+      class_name: string | null;
+      k: number | null;
+      n_references: number | null;
     };
     /** @description A run that waited goes on; the wait counts into no time that is reported. */
     Continued: {
@@ -702,7 +730,11 @@ export interface components {
       processor: string;
       torch: string;
     };
-    /** @description The final figures, on one part; `confusion` has the truth in rows and the prediction in columns. */
+    /**
+     * @description The final figures, on one part; `confusion` has the truth in rows and the prediction in columns.
+     *
+     *     What has a default is not there for runs of older versions.
+     */
     Judged: {
       split: string;
       n: number;
@@ -714,6 +746,16 @@ export interface components {
       class_names: string[];
       confusion: number[][];
       per_class: components['schemas']['ClassFigures'][];
+      balanced_accuracy: number | null;
+      balanced_accuracy_95_low: number | null;
+      balanced_accuracy_95_high: number | null;
+      macro_f1: number | null;
+      macro_f1_95_low: number | null;
+      macro_f1_95_high: number | null;
+      top_5_accuracy: number | null;
+      calibration_error: number | null;
+      calibration: components['schemas']['Calibrated'] | null;
+      compared: components['schemas']['Compared'][];
     };
     /**
      * @description One knob of the recipe; `default` None means that it is decided later, as `help` says.

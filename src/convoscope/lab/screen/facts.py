@@ -6,7 +6,7 @@ import dataclasses
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from convoscope import data as data_room
 from convoscope.data import TextKnobs
@@ -21,7 +21,9 @@ from convoscope.lab.screen.pack import plain
 from convoscope.lab.screen.records import (
     AnswerCard,
     AnswerPage,
+    Calibrated,
     ClassFigures,
+    Compared,
     DataCard,
     DataReport,
     Form,
@@ -43,6 +45,7 @@ from convoscope.runs.store import Run
 from convoscope.train.events import Started, Step
 from convoscope.train.recipe import Recipe, knobs
 
+R = TypeVar("R", ClassFigures, Compared, Calibrated, Judged)
 _FIELDS = {item.name for item in dataclasses.fields(Headline)}
 
 
@@ -145,14 +148,27 @@ def _mark(run: Run) -> tuple[int, ...]:
 def _judged(found: Any) -> Judged | None:  # noqa: ANN401 - a JSON document
     if not isinstance(found, dict) or "confusion" not in found:
         return None
-    names = {item.name for item in dataclasses.fields(Judged)}
+    calibration = found.get("calibration")
     try:
-        classes = [ClassFigures(**row) for row in found["per_class"]]
-        return Judged(**{key: value for key, value in found.items() if key in names} | {"per_class": classes})
-    except TypeError:
+        return _known(
+            Judged,
+            found
+            | {
+                "per_class": [_known(ClassFigures, row) for row in found["per_class"]],
+                "compared": [_known(Compared, row) for row in found.get("compared", [])],
+                "calibration": _known(Calibrated, calibration) if isinstance(calibration, dict) else None,
+            },
+        )
+    except (TypeError, KeyError, AttributeError):
         raise RunError(
             "evaluation.json does not hold what a run writes there.", hint="Restore it from a copy, or train again."
         ) from None
+
+
+def _known(record: type[R], row: dict[str, Any]) -> R:
+    """A record of the fields that it has; a newer document may hold more, a document without one raises TypeError."""
+    names = {item.name for item in dataclasses.fields(record)}
+    return record(**{key: value for key, value in row.items() if key in names})
 
 
 @cache

@@ -16,7 +16,7 @@ from convoscope.data import Dataset, Examples, Opened, TextPolicy, Texts
 from convoscope.errors import InputError, RunError, UnknownName
 from convoscope.graph.graph import Graph, Mode
 from convoscope.lab.folder import folder_of
-from convoscope.lab.microscope import graph_of, split_of
+from convoscope.lab.microscope import graph_of, has_thawed, split_of
 from convoscope.lab.screen.kept import Kept
 from convoscope.lab.screen.sights import Network
 from convoscope.lab.trainee import Trainee, open_run
@@ -38,7 +38,7 @@ class Picture:
     @cached_property
     def key(self) -> bytes:
         """Equal for equal images, or equal words, with equal labels."""
-        values = self.one.values
+        values = np.asarray(self.one.values)
         return hashlib.sha256(values.tobytes() + f"{values.shape} {self.label}".encode()).digest()
 
     @property
@@ -165,7 +165,7 @@ class OpenRun:
             self._weights.put(step, found)
         return found
 
-    def graph(self, mode: Mode, picture: Picture | None = None) -> Graph:
+    def graph(self, mode: Mode, picture: Picture | None = None, step: int | None = None) -> Graph:
         """The run's network in a mode, with its loss; exported on the first look and kept with the run.
 
         That of a text is for as many words as it has (a tree's for its depth and width).
@@ -173,18 +173,20 @@ class OpenRun:
         Args:
             mode: Of the network.
             picture: The image or text that it is to take; the first of the run's data without it.
+            step: After how many updates, which matters in training mode where something thaws; at the end without it.
 
         Raises:
             ModelError: it cannot be exported.
         """
-        return self._graphs.of((mode, self.form(picture)), lambda: self._graph(mode, picture))
+        key = (mode, self.form(picture), mode == "train" and has_thawed(self.trainee, step))
+        return self._graphs.of(key, lambda: self._graph(mode, picture, step))
 
-    def _graph(self, mode: Mode, picture: Picture | None) -> Graph:
+    def _graph(self, mode: Mode, picture: Picture | None, step: int | None) -> Graph:
         if self.takes_texts:
             x = self.inputs((picture or self.first()).one)
         else:
             x = self.inputs(self.unlabelled(np.zeros(self.shape, np.uint8)))
-        return graph_of(self.trainee, x, torch.tensor([0]), mode)
+        return graph_of(self.trainee, x, torch.tensor([0]), mode, step)
 
     def form(self, picture: Picture | None = None) -> tuple[int, ...]:
         """What of an input the network's form hangs on: how much a text fills; nothing of an image."""

@@ -90,7 +90,7 @@ class Passes:
 
 
 def _passed(run: OpenRun, picture: Picture, ask: Ask, *, gradients: bool) -> Pass:
-    graph, weights = run.graph(ask.mode, picture), run.weights(ask.step)
+    graph, weights = run.graph(ask.mode, picture, run.step(ask.step)), run.weights(ask.step)
     x = run.inputs(picture.one)
     target, target_is = _target(run, picture, ask.target)
     seed = run.trainee.recipe.seed

@@ -49,11 +49,46 @@ class ClassFigures:
     precision: float | None
     recall: float | None
     f1: float | None
+    recall_95_low: float | None = None
+    recall_95_high: float | None = None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A simpler way on the same examples: "majority" names `class_name`, "knn" asks `k` of `n_references` images.
+
+    `difference` is the network's accuracy less its own, with the 95 % interval of the paired bootstrap.
+    """
+
+    name: Literal["majority", "knn"]
+    n: int
+    accuracy: float
+    network_accuracy: float
+    difference: float
+    difference_95_low: float
+    difference_95_high: float
+    class_name: str | None = None
+    k: int | None = None
+    n_references: int | None = None
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """The temperature of a run's probabilities and the calibration error with it; `why` tells why none was found."""
+
+    temperature: float
+    split: str
+    n: int
+    why: str
+    calibration_error: float | None
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The final figures, on one part; `confusion` has the truth in rows and the prediction in columns."""
+    """The final figures, on one part; `confusion` has the truth in rows and the prediction in columns.
+
+    What has a default is not there for runs of older versions.
+    """
 
     split: str
     n: int
@@ -65,6 +100,16 @@ class Judged:
     class_names: list[str]
     confusion: list[list[int]]
     per_class: list[ClassFigures]
+    balanced_accuracy: float | None = None
+    balanced_accuracy_95_low: float | None = None
+    balanced_accuracy_95_high: float | None = None
+    macro_f1: float | None = None
+    macro_f1_95_low: float | None = None
+    macro_f1_95_high: float | None = None
+    top_5_accuracy: float | None = None
+    calibration_error: float | None = None
+    calibration: Calibrated | None = None
+    compared: list[Compared] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

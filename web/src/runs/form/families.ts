@@ -6,7 +6,7 @@ export type Family = (typeof FAMILIES)[number];
 
 const BEFORE_CONVOLUTION = 1989;
 const NAMED: [Family, RegExp][] = [
-  ['small', /^resnet(9|20|32|44|56|110)$/], // made for images of 28 to 32 pixels
+  ['small', /^(resnet(9|20|32|44|56|110)|airbench\w*)$/], // made for images of 28 to 32 pixels
   ['lenet', /^lenet/],
   ['alexnet', /^alexnet/],
   ['vgg', /^vgg/],

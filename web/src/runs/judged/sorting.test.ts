@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { sorted } from './sorting';
 
-const of = (name: string, n: number, f1: number | null) => ({ name, n, precision: null, recall: null, f1 });
+const NONE = { precision: null, recall: null, recall_95_low: null, recall_95_high: null };
+const of = (name: string, n: number, f1: number | null) => ({ name, n, f1, ...NONE });
 const CLASSES = [of('class 10', 5, 0.5), of('class 9', 9, null), of('class 1', 1, 0.1)];
 const names = (...how: Parameters<typeof sorted>) => sorted(...how).map(({ figures }) => figures.name);
 

@@ -17,6 +17,42 @@ export const t = words({
     en: 'Accuracy {accuracy} between {low} and {high}, beside {majority} for always naming the most frequent class',
     zh: '准确率 {accuracy}，介于 {low} 与 {high} 之间；总猜最常见的类别为 {majority}',
   },
+  'judged.knn': {
+    en: '{k} nearest neighbours in pixels: {share}; the network {points} points ({low} to {high})',
+    zh: '按像素取 {k} 个近邻：{share}；网络相差 {points} 个百分点（{low} 至 {high}）',
+  },
+  'judged.knn-help': {
+    en: 'On {judged} of these images, among {n} training images; the difference with its 95 % interval.',
+    zh: '在其中 {judged} 张图像上，于 {n} 张训练图像中查找；差值附 95 % 区间。',
+  },
+  'judged.balanced': { en: 'balanced accuracy', zh: '平衡准确率' },
+  'judged.balanced-help': {
+    en: 'The mean recall of the classes, with its 95 % interval by bootstrap.',
+    zh: '各类召回率的平均，附自助法 95 % 区间。',
+  },
+  'judged.macro-f1': { en: 'macro F1', zh: '宏平均 F1' },
+  'judged.macro-f1-help': {
+    en: 'The mean F1 of the classes, with its 95 % interval by bootstrap.',
+    zh: '各类 F1 的平均，附自助法 95 % 区间。',
+  },
+  'judged.top-5': { en: 'top-5 accuracy', zh: '前五准确率' },
+  'judged.top-5-help': {
+    en: 'How often the truth is among the five likeliest classes.',
+    zh: '真实类别位于概率最高的五类之中的比例。',
+  },
+  'judged.calibration-error': { en: 'calibration error', zh: '校准误差' },
+  'judged.calibration-help': {
+    en: 'How far the probability given lies from the share that is right, over 15 bins of equal width.',
+    zh: '所给概率与实际正确率之差，按 15 个等宽区间计算。',
+  },
+  'judged.temperature': {
+    en: 'calibrated by the temperature {T}: {error}',
+    zh: '以温度 {T} 校准后的校准误差：{error}',
+  },
+  'judged.temperature-help': {
+    en: 'Predictions tell softmax(z / T). What is shown inside the network stays as the network says it.',
+    zh: '预测给出 softmax(z / T)；“看内部”中显示的仍是网络自身的概率。',
+  },
   'judged.loss': { en: 'mean loss', zh: '平均损失' },
   'judged.parameters': { en: 'parameters', zh: '参数量' },
   'judged.time': { en: 'training time', zh: '训练用时' },
