@@ -55,9 +55,14 @@ def _section(facts: dict[str, Any]) -> Iterator[str]:
         yield ""
         rows = [[f"`--{one['name'].replace('_', '-')}`", one["help"], _default(one)] for one in facts["options"]]
         yield from _table(("option", "what it says", "default"), rows)
-    knobs = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in facts["recipe"].items())
+    knobs = " ".join(_knob(key.replace("_", "-"), value) for key, value in facts["recipe"].items())
     seen = "" if facts["is_fitted"] else f"; batches of {facts['batch_size']}, {_number(facts['n_seen'])} examples seen"
     yield from ("", f"Usual recipe: `{knobs}`{seen}." if knobs else f"Usual recipe: the general one{seen}.")
+
+
+def _knob(name: str, value: object) -> str:
+    """A knob as the command line takes it; a switch has no value."""
+    return f"--{'' if value else 'no-'}{name}" if isinstance(value, bool) else f"--{name} {value}"
 
 
 def _folded(layers: Sequence[dict[str, Any]]) -> list[list[object]]:

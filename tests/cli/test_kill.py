@@ -92,7 +92,7 @@ def test_killed_while_a_file_is_written(tmp_path: Path, n: int) -> None:
     [
         ("convoscope.lab.sitting", "Writer"),  # the run is there, with no log yet
         ("convoscope.train.loop", "evaluate"),
-        ("convoscope.lab.sitting", "write_report"),  # trained and judged, not told
+        ("convoscope.lab.ending", "write_report"),  # trained and judged, not told
     ],
 )
 def test_killed_in_another_stage(tmp_path: Path, module: str, name: str) -> None:
@@ -110,7 +110,7 @@ def test_killed_before_there_is_a_run_leaves_nothing_that_hinders(tmp_path: Path
 
 
 def test_a_report_is_drawn_after_a_kill_in_it(tmp_path: Path) -> None:
-    die(tmp_path, DIE_IN.format(module="convoscope.lab.sitting", name="write_report"))
+    die(tmp_path, DIE_IN.format(module="convoscope.lab.ending", name="write_report"))
     ended = command("resume", "latest", "--json", cwd=tmp_path)
     assert ended.code == 0, ended.err
     assert Path(ended.events[-1]["report"]).is_file()
@@ -193,7 +193,7 @@ def test_json_says_that_it_was_stopped(tmp_path: Path) -> None:
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     make_idx(tmp_path / "data")
     twice = "(os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGINT), time.sleep(60))"
-    before = DIE_IN.format(module="convoscope.lab.sitting", name="write_report")
+    before = DIE_IN.format(module="convoscope.lab.ending", name="write_report")
     before = "import time\n" + before.replace("os.kill(os.getpid(), signal.SIGKILL)", twice)
     ended = command(*RECIPE, cwd=tmp_path, before=before)
     assert ended.code == 130

@@ -20,9 +20,17 @@ def bar(name: str, *, as_json: bool) -> Iterator[Callable[[int, int], None]]:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     hidden = as_json or not console.is_terminal
-    with Progress(*columns, console=console, disable=hidden, transient=True) as progress:
-        task = progress.add_task(_word(name), total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    progress = Progress(*columns, console=console, disable=hidden, transient=True)
+    task = progress.add_task(_word(name), total=None)
+
+    def update(done: int, total: int) -> None:
+        progress.start()  # with the first file: what is no image file shows no bar
+        progress.update(task, completed=done, total=total)
+
+    try:
+        yield update
+    finally:
+        progress.stop()
 
 
 def show(facts: dict[str, Any]) -> None:

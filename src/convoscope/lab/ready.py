@@ -88,7 +88,9 @@ def _filled(given: Mapping[str, Any], preset: str | None) -> Mapping[str, Any]:
     if given.get("model") is not None:
         return given
     usual = usual_knobs(given)
-    options = {**usual.get("model_options", {}), **(given.get("model_options") or {})}
+    options = given.get("model_options") or {}
+    if isinstance(options, Mapping):  # anything else is refused with the recipe
+        options = {**usual.get("model_options", {}), **options}
     return {**usual, **given, "model_options": options}
 
 

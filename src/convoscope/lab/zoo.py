@@ -87,7 +87,7 @@ def describe_model(
         "recipe": dict(entry.recipe),
         "batch_size": entry.batch_size,
         "n_seen": entry.n_seen,
-        "is_fitted": entry.fit is not None,
+        "is_fitted": entry.fit is not None and not any(parameter.requires_grad for parameter in parameters),
     }
 
 

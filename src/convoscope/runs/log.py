@@ -14,6 +14,7 @@ from convoscope.runs.disk import storing, sync_folder
 from convoscope.train.events import (
     Continued,
     Event,
+    Finding,
     Finished,
     Paused,
     Saved,
@@ -115,9 +116,17 @@ def history(path: Path, *, steps: bool = True) -> list[Event]:
     held: list[Event] = []
     for _, event in read_log(path, steps=steps):
         if isinstance(event, Started):
-            held = [old for old in held if not _is_beyond(old, event.step)]
+            held = _still_holding(held, event.step)
         held.append(event)
     return held
+
+
+def _still_holding(held: list[Event], step: int) -> list[Event]:
+    """What of the events holds once the run goes on from a step; what was found in judging is found again."""
+    ended = next((i for i, old in enumerate(held) if isinstance(old, Trained) and old.step >= step), len(held))
+    return [
+        old for i, old in enumerate(held) if not (_is_beyond(old, step) or (i > ended and isinstance(old, Finding)))
+    ]
 
 
 def _is_beyond(event: Event, step: int) -> bool:
