@@ -160,6 +160,24 @@ def test_an_early_wrong_label_is_found_though_it_was_learnt_by_heart(tmp_path: P
     assert {row["index"] for row in rows if row["split"] == "train"} == set(WRONG)
 
 
+def test_features_of_any_width_are_held_in_few_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = trained(tmp_path)
+    monkeypatch.setattr("convoscope.lab.doubting._MOST_FEATURES", 12)  # the network's last layer is given 16
+    searched: list[int] = []
+    search = import_module("convoscope.lab.doubting").Search
+
+    def watched(references: Any, metric: str) -> Any:
+        searched.append(references.shape[1])
+        return search(references, metric)
+
+    monkeypatch.setattr("convoscope.lab.doubting.Search", watched)
+    (runs / "mlp-data-1" / "suspects.json").unlink()
+    rows = lab.suspects("latest", runs=runs)["suspects"]
+    assert searched
+    assert set(searched) == {6}
+    assert {row["index"] for row in rows[:7] if row["split"] == "test"} == set(WRONG_TEST)
+
+
 def test_texts_have_labels_too(tmp_path: Path) -> None:
     draw = np.random.default_rng(3)
     fill = ["a", "film", "with", "music", "and", "people"]

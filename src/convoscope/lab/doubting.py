@@ -29,6 +29,7 @@ _MOST_VOTES = 4  # checkpoints in whose sight neighbours are looked for
 _MOST_REFERENCES = 10_000
 _MOST_ASKED = 2_000  # those with the least margins, whose neighbours are asked
 _MOST_BELIEFS = 40_000_000  # numbers: 160 MB; of larger data some examples are judged
+_MOST_FEATURES = 1024  # numbers of one example; longer rows are projected to half as many
 _BATCH = 500
 
 Beliefs = NDArray[np.float32]
@@ -129,6 +130,14 @@ class _Asking:
         self._trainee, self._crew = trainee, crew
         linear = [layer for layer in trainee.model.modules() if isinstance(layer, nn.Linear)]
         self._last = linear[-1] if linear else None
+        self._projection: Tensor | None = None  # (D, fewer): keeps angles (Johnson and Lindenstrauss 1984)
+        if self._last is not None and self._last.in_features > _MOST_FEATURES:
+            drawn = torch.randn(self._last.in_features, _MOST_FEATURES // 2, generator=torch.Generator().manual_seed(0))
+            self._projection = drawn.to(trainee.machine.device)
+
+    def beliefs(self, part: Examples, index: Index, weights: Weights | None = None) -> Beliefs:
+        """What it believes of some examples, (M, K) with rows of sum 1; see `answers`."""
+        return self._ask(part, index, weights, sees=False).numpy()
 
     def answers(self, part: Examples, index: Index, weights: Weights | None = None) -> tuple[Beliefs, Tensor]:
         """What it believes of some examples, (M, K) with rows of sum 1, and their features, float32 (M, D).
@@ -140,26 +149,35 @@ class _Asking:
             index: Which of them, (M,).
             weights: What stands in for its own parameters and buffers.
         """
+        both = self._ask(part, index, weights, sees=True)
+        return both[:, : part.n_classes].numpy(), both[:, part.n_classes :]
+
+    def _ask(self, part: Examples, index: Index, weights: Weights | None, *, sees: bool) -> Tensor:
+        """Beliefs, (M, K), and the features beside them where it `sees`."""
         trainee, feed = self._trainee, self._trainee.feed(part)
         model, given = trainee.model.eval(), threading.local()  # by each thread for itself
 
         def keep(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:  # noqa: ARG001 - the signature of a hook
             given.value = inputs[0]
 
-        def forward(batch: Tensor) -> tuple[Tensor, Tensor]:
+        def forward(batch: Tensor) -> Tensor:
             with torch.inference_mode(), trainee.machine.autocast(trainee.plan.precision):
                 x, _ = feed.batch(batch, 0)
                 y: Tensor = model(x) if weights is None else functional_call(model, dict(weights), (x,))
-                seen: Tensor = y if self._last is None else given.value
-                return y.float().softmax(1).cpu(), seen.flatten(1).float().cpu()
+                beliefs = y.float().softmax(1).cpu()
+                if not sees:
+                    return beliefs
+                seen: Tensor = (y if self._last is None else given.value).flatten(1).float()
+            if self._projection is not None:
+                seen = seen @ self._projection
+            return torch.cat((beliefs, seen.cpu()), dim=1)
 
-        hook = None if self._last is None else self._last.register_forward_pre_hook(keep)
+        hook = None if self._last is None or not sees else self._last.register_forward_pre_hook(keep)
         try:
-            found = self._crew.map(forward, torch.split(torch.from_numpy(index), _BATCH))
+            return self._crew.joined(forward, torch.split(torch.from_numpy(index), _BATCH))
         finally:
             if hook is not None:
                 hook.remove()
-        return torch.cat([beliefs for beliefs, _ in found]).numpy(), torch.cat([seen for _, seen in found])
 
 
 def _learnt(asking: _Asking, part: Examples, passes: Sequence[Weights | None]) -> list[Doubt]:
@@ -174,7 +192,7 @@ def _learnt(asking: _Asking, part: Examples, passes: Sequence[Weights | None]) -
         told, features = asking.answers(part, drawn, weights)
         beliefs[drawn] += told / len(passes)
         if len(rest):
-            beliefs[rest] += asking.answers(part, rest, weights)[0] / len(passes)
+            beliefs[rest] += asking.beliefs(part, rest, weights) / len(passes)
         if any(weights is one for one in voting):
             references.append(features)
     asked = _least(beliefs, part.labels)
@@ -188,15 +206,27 @@ def _learnt(asking: _Asking, part: Examples, passes: Sequence[Weights | None]) -
 
 def _not_learnt(asking: _Asking, train: Examples, others: Mapping[str, Examples]) -> list[Doubt]:
     """The doubts among examples that were not trained on, as the final weights see them; all examples are asked."""
-    told = [asking.answers(part, np.arange(len(part), dtype=np.int64)) for part in others.values()]
-    beliefs, features = np.concatenate([own for own, _ in told]), torch.cat([own for _, own in told])
+    beliefs = np.concatenate([asking.beliefs(part, np.arange(len(part))) for part in others.values()])
     labels = np.concatenate([part.labels for part in others.values()])
     asked, drawn, learnt = _least(beliefs, labels), _drawn(len(labels)), _drawn(len(train))
-    references = torch.cat([features[torch.from_numpy(drawn)], asking.answers(train, learnt)[1]])
+    references = torch.cat([_features(asking, others, drawn), asking.answers(train, learnt)[1]])
     theirs = np.concatenate([labels[drawn], train.labels[learnt]])
-    queries = features[torch.from_numpy(asked)]
+    queries = _features(asking, others, asked)
     votes = _votes(queries, references, theirs, _places(asked, drawn), train.n_classes)
     return _doubts(others, asked, beliefs[asked], votes)
+
+
+def _features(asking: _Asking, parts: Mapping[str, Examples], index: Index) -> Tensor:
+    """The features (M, D) of examples that are numbered through the parts, one after another; `index` ascends."""
+    ends = np.cumsum([len(part) for part in parts.values()])
+    own = np.split(index, np.searchsorted(index, ends[:-1]))
+    starts = (0, *ends[:-1])
+    found = [
+        asking.answers(part, one - start)[1]
+        for part, one, start in zip(parts.values(), own, starts, strict=True)
+        if len(one)
+    ]
+    return torch.cat(found)
 
 
 def _drawn(n: int) -> Index:
