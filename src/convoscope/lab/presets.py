@@ -31,7 +31,11 @@ class Preset:
 
     def filled(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The knobs given, over the preset's own."""
-        return {**self.knobs, **self.by_machine(given), **given}
+        options = given.get("model_options") or {}
+        filled = {**self.knobs, **self.by_machine(given), **given}
+        if isinstance(options, Mapping) and filled.get("model") == self.knobs.get("model"):
+            filled["model_options"] = {**self.knobs.get("model_options", {}), **options}
+        return filled
 
 
 PRESETS: Registry[Preset] = Registry("recipe")
