@@ -14,7 +14,7 @@ from conftest import bars, write_idx
 from convoscope import lab
 from convoscope.lab.screen.facts import Facts
 from convoscope.runs import curves, figures, store
-from convoscope.runs.calibration import read_calibration, read_temperature
+from convoscope.runs.calibration import read_calibration
 from convoscope.train.events import Event, Finding, Finished
 from convoscope.train.temperature import calibrate
 
@@ -97,7 +97,7 @@ def test_the_temperature_is_that_of_the_validation_part(folder: Path) -> None:
     assert found.loss_after is not None
     assert found.loss_before is not None
     assert found.loss_after < found.loss_before
-    assert trainee.temperature == read_temperature(run) == found.temperature
+    assert trainee.temperature == read_calibration(run).temperature == found.temperature
     assert lab.open_run("latest", runs=folder / "runs", step=0).temperature == 1
     assert kept(folder)["calibration"]["temperature"] == found.temperature
 

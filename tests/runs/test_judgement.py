@@ -16,7 +16,7 @@ from convoscope.errors import RunError
 from convoscope.models import build
 from convoscope.runs import baseline
 from convoscope.runs.baseline import majority, nearest
-from convoscope.runs.calibration import read_calibration, read_temperature, write_calibration
+from convoscope.runs.calibration import read_calibration, write_calibration
 from convoscope.runs.judgement import judgement
 from convoscope.runs.limits import limits_of
 from convoscope.runs.store import Run
@@ -151,15 +151,15 @@ def test_limits_say_what_the_figures_do_not() -> None:
 
 def test_the_temperature_is_kept_with_the_run(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    assert read_temperature(run) == 1
+    assert read_calibration(run).temperature == 1
     assert read_calibration(run).why == "not-kept"
     write_calibration(run, Calibration(1.5, "validation", 99, 0.4, 0.3))
-    assert read_temperature(run) == 1.5
+    assert read_calibration(run).temperature == 1.5
     assert read_calibration(run) == Calibration(1.5, "validation", 99, 0.4, 0.3)
     assert read_calibration(run, step=4).temperature == 1  # it was found for the final weights
     card = json.loads((tmp_path / "calibration.json").read_text())
     (tmp_path / "calibration.json").write_text(json.dumps({**card, "of a newer version": 1}))
-    assert read_temperature(run) == 1.5
+    assert read_calibration(run).temperature == 1.5
 
 
 @pytest.mark.parametrize(
@@ -168,4 +168,4 @@ def test_the_temperature_is_kept_with_the_run(tmp_path: Path) -> None:
 def test_a_damaged_calibration_is_one_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "calibration.json").write_text(content)
     with pytest.raises(RunError, match=r"calibration\.json"):
-        read_temperature(Run(tmp_path))
+        read_calibration(Run(tmp_path))

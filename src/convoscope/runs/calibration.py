@@ -35,14 +35,5 @@ def read_calibration(run: Run, step: int | None = None) -> Calibration:
     return Calibration(**{name: value for name, value in card.items() if name in _FIELDS})
 
 
-def read_temperature(run: Run) -> float:
-    """What the logits of the final weights are divided by before softmax; 1 where the run was not calibrated.
-
-    Raises:
-        RunError: the file is damaged.
-    """
-    return read_calibration(run).temperature
-
-
 def _is_temperature(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
