@@ -9,10 +9,10 @@ from torch.nn import functional as F
 from convoscope.data.growth import Growth, shrink
 
 
-def test_sides_grow_evenly_and_the_last_epochs_are_whole() -> None:
+def test_sides_grow_by_eighths_and_the_last_epochs_are_whole() -> None:
     growth = Growth(0.5, 0.8, 10)
-    assert [growth.side(32, epoch) for epoch in range(10)] == [16, 18, 20, 22, 24, 26, 28, 30, 32, 32]
-    assert growth.sizes(32, 16)[:3] == [(16, 8), (18, 9), (20, 10)]
+    assert [growth.side(32, epoch) for epoch in range(10)] == [16, 20, 20, 24, 24, 28, 28, 32, 32, 32]
+    assert growth.sizes(32, 16)[:3] == [(16, 8), (20, 10), (24, 12)]
     assert growth.sizes(32, 16)[-1] == (32, 16)
     assert not growth.is_off
 

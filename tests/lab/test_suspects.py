@@ -128,6 +128,14 @@ def test_a_short_training_is_judged_when_it_is_asked(tmp_path: Path) -> None:
     assert len(found["steps"]) == 1
 
 
+def test_a_training_that_leaves_them_is_judged_when_it_is_asked(tmp_path: Path) -> None:
+    runs = trained(tmp_path, epochs=1, suspects=False)
+    run = store.find(runs, "latest")
+    assert not (run.folder / "suspects.json").exists()
+    assert set(lab.suspects("latest", runs=runs)["n_judged"]) == {"train", "validation", "test"}
+    assert (run.folder / "suspects.json").exists()
+
+
 def test_neighbours_alone_hold_no_training_label_in_doubt(tmp_path: Path) -> None:
     knobs = {"model": "knn", "model_options": {}, "epochs": None, "batch_size": None, "lr": None}
     found = lab.suspects("latest", runs=trained(tmp_path, **knobs))

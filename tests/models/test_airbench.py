@@ -46,7 +46,7 @@ def test_every_stage_has_its_size(shape: Any, width: int, sides: tuple[tuple[int
     widths = (8 * shape[0], width, 4 * width, 4 * width)
     stages = ("whiten", "block1", "block2", "block3")
     assert [at[name] for name in stages] == [(n, *side) for n, side in zip(widths, sides, strict=True)]
-    assert (at["pool"], at["fc"], at["scale"]) == ((4 * width, 1, 1), (3,), (3,))
+    assert (at["pool"], at["fc"]) == ((4 * width, 1, 1), (3,))
 
 
 def test_its_first_layer_answers_patches_with_numbers_of_equal_spread_and_no_likeness() -> None:

@@ -14,7 +14,7 @@ from served import PAGE, RUN, room, runs
 from convoscope.server.app import create_app
 
 # These start processes or read any folder of this machine; test_routes.py asks them by hand.
-DANGEROUS = ("/api/runs", "/api/data", "/api/runs/{run}/steer")
+DANGEROUS = ("/api/runs", "/api/data", "/api/glance", "/api/runs/{run}/steer")
 HELD = [
     checks.not_a_server_error, checks.status_code_conformance, checks.content_type_conformance,
     checks.response_schema_conformance,

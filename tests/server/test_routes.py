@@ -9,15 +9,18 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from served import PAGE, RUN, client, data, own_runs, runs, until
 from starlette.testclient import TestClient
 
 from conftest import bars
+from convoscope import lab
 from convoscope.errors import DownloadError, StorageError, TrainingFailed
 from convoscope.lab.screen import Screen
 from convoscope.lab.screen.pack import MEDIA_TYPE, unpack
@@ -230,9 +233,29 @@ def test_bodies_that_are_no_question(visitor: TestClient) -> None:
         refused(
             visitor.post("/api/data", content=content, headers={"content-type": "application/json"}), 400, "InputError"
         )
-    refused(visitor.post("/api/data", json={"name": "/nothing/here"}), 400, "DataError")
+    for nowhere in ("/nothing/here", "/" + "long" * 100):
+        refused(visitor.post("/api/data", json={"name": nowhere}), 400, "DataError")
     report = visitor.post("/api/data", json={"name": str(data())}).json()
     assert report["facts"]
+
+
+def test_a_glance_tells_what_a_run_without_knobs_would_take(visitor: TestClient, tmp_path: Path) -> None:
+    for k, name in enumerate(("apple", "pear")):
+        (tmp_path / name).mkdir()
+        for i in range(20):
+            Image.new("RGB", (90, 80), (i, 100 * k, 0)).save(tmp_path / name / f"{i}.png")
+    seen = visitor.post("/api/glance", json={"name": str(tmp_path)}).json()
+    assert (seen["name"], seen["kind"]) == (str(tmp_path), "images")
+    untouched = asdict(lab.make_recipe({"data": str(tmp_path)}))
+    assert untouched["model"] == "resnet9"
+    assert {name: untouched[name] for name in seen["knobs"]} == seen["knobs"]
+    assert asdict(lab.make_recipe({"data": str(tmp_path), **seen["knobs"]})) == untouched
+
+
+def test_a_glance_at_what_has_a_usual_model_or_is_not_there(visitor: TestClient) -> None:
+    for name in (str(data()), "/nothing/here", "/" + "long" * 100):
+        seen = visitor.post("/api/glance", json={"name": name}).json()
+        assert seen == {"name": name, "kind": "images", "knobs": {}}
 
 
 def test_what_may_be_kept_and_for_how_long(visitor: TestClient) -> None:

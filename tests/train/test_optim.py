@@ -146,6 +146,23 @@ def test_what_muon_leaves_moves_at_its_own_rate() -> None:
     torch.testing.assert_close(model[5].weight, peer)
 
 
+def test_the_last_layer_and_the_rest_have_rates_of_their_own() -> None:
+    model = network()
+    knobs = {"hold": True, "rest": "nesterov", "momentum": 0.6, "rest_lr": 3.0, "head_lr": 0.2}
+    optimiser = make_optimiser(model, Recipe(optimiser="muon", lr=0.1, **knobs))
+    rates = {"5.weight": 0.02, "5.bias": 0.02, "0.bias": 0.3, "3.bias": 0.3}
+    peers = {name: nn.Parameter(model.get_parameter(name).detach().clone()) for name in rates}
+    theirs = {name: torch.optim.SGD([p], lr=rates[name], momentum=0.6, nesterov=True) for name, p in peers.items()}
+    for seed in range(3):
+        gradients(model, seed)
+        for name, peer in peers.items():
+            peer.grad = model.get_parameter(name).grad.clone()
+            theirs[name].step()
+        optimiser.step(0.1)
+    for name, peer in peers.items():
+        torch.testing.assert_close(model.get_parameter(name), peer)
+
+
 def test_a_matrix_of_zeros_is_moved_all_the_same() -> None:
     model = network()
     nn.init.zeros_(model[0].weight)
@@ -155,7 +172,7 @@ def test_a_matrix_of_zeros_is_moved_all_the_same() -> None:
     assert model[0].weight.isfinite().all()
 
 
-@pytest.mark.parametrize("knobs", [{"hold": True}, {"rest_lr": 2.0}])
+@pytest.mark.parametrize("knobs", [{"hold": True}, {"rest": "nesterov"}, {"rest_lr": 2.0}, {"head_lr": 2.0}])
 def test_only_muon_holds_and_leaves(knobs: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match="asked with the optimiser adamw"):
         Recipe(optimiser="adamw", **knobs)

@@ -19,7 +19,7 @@ from convoscope.data.division import PARTS
 from convoscope.data.examine import promises
 from convoscope.data.folder import called, place_of
 from convoscope.data.idx import find_idx
-from convoscope.data.listing import Listing, is_listed, list_images
+from convoscope.data.listing import Listing, is_listed, is_there, list_images
 from convoscope.data.remarks import findings_of
 from convoscope.data.source import DATASETS, is_table, kind_of_data
 from convoscope.data.survey import Doubles, Index, Survey, find_doubles, survey
@@ -192,7 +192,7 @@ def holds_image_files(name: str, texts: TextKnobs) -> bool:
     place = Path(name).expanduser()
     if is_listed(name):
         return True
-    if not place.exists() or kind_of_data(name, texts) != "images":
+    if not is_there(place) or kind_of_data(name, texts) != "images":
         return False
     if not place.is_dir():
         return is_table(name) or place.suffix.casefold() == ".tar"

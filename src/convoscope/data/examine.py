@@ -74,7 +74,7 @@ def examine(item: Item) -> Examined:
         mode, wide, clear = image.mode, is_wide(image), is_clear(image)
         # Of a TIFF, Pillow forgets the orientation while it loads it; of a PNG, it may learn it only then.
         before, lying, standing = orientation_of(image), image.size, upright_size(image, 6)
-        columns, rows = load(image, stream, 2 * SIDE)
+        columns, rows = load(image, stream, SIDE)
         with explained():
             orientation = before if image.format == "TIFF" else orientation_of(image)
             width, height = standing if orientation in TURNED else lying
@@ -90,7 +90,7 @@ def examine(item: Item) -> Examined:
 def content_of(item: Item) -> bytes | str:
     """What the decoder opens: a file's path, or the bytes of a member of an archive; raises DecodeError."""
     if item.offset < 0:
-        return str(item.path)
+        return item.place
     with explained():
         return item.read()
 

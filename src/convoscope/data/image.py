@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import os
 import stat
 import threading
 import warnings
@@ -274,10 +275,10 @@ def _stream(file: str | Path | bytes, in_memory: bool) -> Iterator[BinaryIO]:
         yield io.BytesIO(file)
         return
     try:
-        found = Path(file).stat()
+        found = os.stat(file)  # noqa: PTH116 - a Path would take as long to make as the file to open
         if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for without end
             raise DecodeError("it is no ordinary file")
-        stream = Path(file).open("rb")  # noqa: SIM115 - it is closed below
+        stream = open(file, "rb")  # noqa: PTH123, SIM115 - it is closed below
     except (OSError, ValueError) as error:
         nowhere = isinstance(error, FileNotFoundError) and Path(file).is_symlink()
         raise DecodeError("it is a link that leads nowhere" if nowhere else _reason(error)) from error

@@ -55,11 +55,16 @@ class Item:
             stream.seek(self.offset)
             return stream.read(self.n_bytes)
 
+    @property
+    def place(self) -> str:
+        """`path` as text, which is made much sooner."""
+        place: str = self._place  # type: ignore[attr-defined]
+        return place + self.name if place.endswith(os.sep) else place  # no file's path ends in a separator
+
 
 def _path_of(item: Item) -> Path:
     """An item's path, which is not kept as such: a `Path` of its own for each fills more than all the rest of it."""
-    place: str = item._place  # type: ignore[attr-defined]  # noqa: SLF001 - no file's path ends in a separator
-    return Path(place + item.name) if place.endswith(os.sep) else Path(place)
+    return Path(item.place)
 
 
 Item.path = property(_path_of)  # type: ignore[assignment]

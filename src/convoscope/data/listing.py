@@ -64,6 +64,14 @@ def is_listed(name: str | Path) -> bool:
     return has_scheme(str(name)) or is_pattern(str(name)) or is_archive(Path(name).expanduser())
 
 
+def is_there(place: Path) -> bool:
+    """Whether anything is at a path; what the system cannot even ask for (a name of 300 letters) is not."""
+    try:
+        return place.exists()
+    except OSError:
+        return False
+
+
 def list_images(
     path: str | Path, *, label_column: str | None = None, group: str | None = None, judged: bool = False
 ) -> Listing:

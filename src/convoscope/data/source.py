@@ -22,7 +22,7 @@ from convoscope.data.division import VALIDATION, Division, divide, groups_of
 from convoscope.data.folder import FolderData, check_choices, crossing, read_listing
 from convoscope.data.idx import find_idx, read_idx_folder
 from convoscope.data.image import ImagePolicy
-from convoscope.data.listing import is_listed, list_images
+from convoscope.data.listing import is_listed, is_there, list_images
 from convoscope.data.manifest import SUFFIXES as TABLES
 from convoscope.data.manifest import is_manifest
 from convoscope.data.normalise import histograms, mean_and_deviation
@@ -166,7 +166,7 @@ def _leads_to_texts(name: str, texts: TextKnobs) -> bool:
     if name in DATASETS or is_listed(name):
         return False
     folder = Path(name).expanduser()
-    if not folder.exists() or is_manifest(folder, texts.text_column):
+    if not is_there(folder) or is_manifest(folder, texts.text_column):
         return False
     if folder.is_dir() and (find_idx(folder, "train", "images") or find_cifar(folder) or shards_in(folder)):
         return False
@@ -205,7 +205,7 @@ class _Reading:
             found = read_texts(place, self.texts, broken=self.broken, policy=self.policy)
             return _cut(found, self.name, self.division, self.group, strict=self.strict)
         if isinstance(self.policy, TextPolicy):
-            if self.name not in DATASETS and not place.exists():
+            if self.name not in DATASETS and not is_there(place):
                 raise _nowhere(self.name, place)
             raise DataError(
                 f"{self.name} holds no texts, and this network takes texts.", hint="Give a table or .txt files."
@@ -249,7 +249,7 @@ class _Reading:
             return DATASETS[self.name].read()
         if is_listed(self.name):
             return None
-        if not place.exists():
+        if not is_there(place):
             raise _nowhere(self.name, place)
         if place.suffix.casefold() in TABLES and not place.is_dir():
             return None

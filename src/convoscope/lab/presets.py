@@ -10,9 +10,8 @@ import torch
 
 from convoscope.registry import Registry
 from convoscope.train.calibrate import has_bfloat16
-from convoscope.train.device import n_cores
 
-_MOST_SHARDS = 4  # each has norms of its own, which need some hundred images
+_SHARDS = 4  # each has norms of its own, which need some hundred images; halves of a batch are slower, for their memory
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,10 @@ PRESETS: Registry[Preset] = Registry("recipe")
 def _layout(given: Mapping[str, Any]) -> dict[str, Any]:
     """How the arithmetic of a convolutional network is laid out, where that need not be measured.
 
-    On CPUs each core has a shard: faster than threads that meet after each layer, and hardly slowed by neighbours.
-    Plans never choose so for a network with batch norms, which then take the figures of their own shard: that is
-    another arithmetic. A recipe that is found with it trains as well (Hoffer et al. 2017, ghost batch norm).
+    On CPUs shards are shared out among the cores: faster than threads that meet after each layer, and hardly slowed by
+    neighbours. Plans never choose so for a network with batch norms, which then take the figures of their own shard:
+    that is another arithmetic. A recipe that is found with it trains as well (Hoffer et al. 2017, ghost batch norm),
+    and to the same bits on any number of cores.
     """
     device = given.get("device", "auto")
     on_gpu = device in {"cuda", "auto"} and torch.cuda.is_available()
@@ -55,7 +55,7 @@ def _layout(given: Mapping[str, Any]) -> dict[str, Any]:
     if (on_cpu and has_bfloat16()) or (on_gpu and torch.cuda.is_bf16_supported()):
         layout["precision"] = "bfloat16"
     if on_cpu and "threads" not in given:
-        layout["shards"] = min(_MOST_SHARDS, n_cores())
+        layout["shards"] = _SHARDS
     return layout
 
 
@@ -70,8 +70,10 @@ PRESETS.add(
             "epochs": 10,
             "flip": True,
             "alternate": True,
-            "grow": 0.5625,
+            "grow": 0.625,
+            "grow_until": 0.625,
             "tta": "mirror-shift",
+            "suspects": False,
         },
         by_machine=_layout,
     ),

@@ -66,8 +66,13 @@ def usual_model(data: Any = None, **columns: Any) -> str:  # noqa: ANN401 - knob
         data: A dataset by name or path; None for the recipe's default.
         columns: The knobs text_column and label_column, where they were given.
     """
+    return USUAL[kind_of(str(data or Recipe.data), **columns)]
+
+
+def kind_of(data: str, **columns: Any) -> str:  # noqa: ANN401 - knobs as they were given
+    """What one example of data is; `columns` as in `usual_model`."""
     asked = TextKnobs(**{name: value for name, value in columns.items() if value is not None})
-    return USUAL[data_room.kind_of_data(str(data or Recipe.data), asked)]
+    return data_room.kind_of_data(data, asked)
 
 
 def check_kind(recipe: Recipe) -> None:

@@ -23,12 +23,12 @@ from convoscope.train.device import Machine
 from convoscope.train.feed import Feed, growth_of
 from convoscope.train.freeze import freeze
 from convoscope.train.initialise import initialise
-from convoscope.train.recipe import Recipe, from_dict, knobs
+from convoscope.train.recipe import OF_MUON, Recipe, from_dict, knobs
 
 _FIT_BATCH = 1000
 
 # What suits one optimiser or loss does not suit another: these figures of a model go with its choice.
-TOGETHER = {"optimiser": ("lr", "weight_decay", "momentum", "hold", "rest_lr"), "loss": ("label_smoothing",)}
+TOGETHER = {"optimiser": ("lr", "weight_decay", "momentum", *OF_MUON), "loss": ("label_smoothing",)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -73,12 +73,13 @@ def doubts_at_end(run: Run, ready: Ready, plan: Plan) -> tuple[Suspect, ...]:
     """Finds the doubts of a run that has just been trained, in about a twelfth of its time at most, and keeps them.
 
     Returns:
-        What the report shows of them. Nothing where several processes train: the command `suspects` finds them later.
+        What the report shows of them. Nothing where several processes train, or the recipe leaves them: the command
+        `suspects` finds them later.
 
     Raises:
         StorageError: the disk refused.
     """
-    if ready.machine.n_processes > 1:
+    if ready.machine.n_processes > 1 or not ready.recipe.suspects:
         return ()
     splits = ready.opened.splits
     trainee = Trainee(

@@ -23,7 +23,7 @@ from convoscope.train.freeze import freeze_as_at, frozen_by_recipe, set_learning
 from convoscope.train.gradient import BatchGradient, Plan, workers
 from convoscope.train.loop import n_steps_per_epoch, step_seed
 from convoscope.train.losses import add_penalties, penalised
-from convoscope.train.optim import make_optimiser, memory_format_of
+from convoscope.train.optim import make_optimiser, memory_format_of, ns_steps
 from convoscope.train.schedules import lr_at
 
 
@@ -97,6 +97,7 @@ class StepTaken:
             "l1": recipe.l1 if decayed else 0.0, "l2": recipe.l2 if decayed else 0.0,
             "clip_norm": recipe.clip, "total_norm": self.total_norm,
             "match_rms_adamw": float(not recipe.hold), "hold": float(recipe.hold),
+            "ns_steps": ns_steps(recipe),
         }  # fmt: skip
         if parameter in self.lr_factors:
             settings["lr_factor"] = self.lr_factors[parameter]
@@ -200,11 +201,11 @@ def _gradient(ready: Ready, plan: Plan, weights: Mapping[str, Tensor], step: int
 
 
 def _movers(ready: Ready) -> tuple[dict[str, str], dict[str, float]]:
-    """Of each parameter that learns now the update rule (AdamW for what Muon leaves); of some a factor of the rate."""
+    """Of each parameter that learns now the update rule, another for what Muon leaves; of some a factor of the rate."""
     rules: dict[str, str] = {}
     factors: dict[str, float] = {}
     for part in make_optimiser(ready.model, ready.recipe).parts:
         left = ready.recipe.optimiser == "muon" and not part.views
-        rules |= dict.fromkeys(part.names, "adamw" if left else ready.recipe.optimiser)
+        rules |= dict.fromkeys(part.names, ready.recipe.rest if left else ready.recipe.optimiser)
         factors |= dict.fromkeys(part.names, part.lr_factor) if part.lr_factor != 1 else {}
     return rules, factors

@@ -6,6 +6,7 @@ before the step; a state that is not there yet is 0, as torch starts it.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -193,7 +194,7 @@ def momentum(step: Step) -> Expression:
 def nesterov(step: Step) -> Expression:
     """Moves b <- m b + g, w <- w - lr (g + m b): w 1, b 1, g 2, m 0.9, lr 0.1 gives 0.539 (Nesterov 1983)."""
     settings = {**step.settings, "nesterov": 1.0}
-    return sgd(Step(settings, step.state, step.weight, step.gradient, step.at))
+    return sgd(dataclasses.replace(step, settings=settings))
 
 
 @UPDATES.register("adam")

@@ -9,7 +9,7 @@ Page 2019 (How to train your ResNet 8: bag of tricks) and of tysam-code 2023 (hl
     block2        256 x  7 x  7   the same                                     738,304
     block3        256 x  3 x  3   the same                                   1,180,672
     pool          256 x  1 x  1   the largest of each map
-    fc               classes      without bias, then over 256                    2,560    1,972,792 for 10 classes
+    fc               classes      without bias                                   2,560    1,972,792 for 10 classes
 
 The filters of the first layer are the directions in which patches of 2x2 pixels differ, each brought to the same spread
 (whitened), and the same ones negative; no step moves them. Every other convolution begins as close to the identity as
@@ -31,7 +31,6 @@ from torch.nn import functional as F
 
 from convoscope.errors import ModelError, RecipeError
 from convoscope.models.registry import MODELS, Architecture, Figure, Shape
-from convoscope.models.resnet9 import Scale
 
 _PATCH = 2  # pixels a side of what the first layer sees
 _SMALLEST_SIDE = 2**3 + _PATCH - 1  # three halvings, each with something to halve
@@ -94,12 +93,13 @@ def airbench(shape: Shape, n_classes: int, options: AirbenchOptions) -> nn.Seque
             pool=nn.AdaptiveMaxPool2d(1),
             flatten=nn.Flatten(),
             fc=nn.Linear(4 * width, n_classes, bias=False),
-            scale=Scale(1 / (4 * width)),
         )
     )
     whiten.requires_grad_(False)
     nn.init.zeros_(whiten.bias)  # type: ignore[arg-type]
-    nn.init.normal_(model.get_submodule("fc").weight)  # type: ignore[arg-type]
+    # Jordan draws it 4 width times as large and divides what it gives by as much: the same network and, at a rate that
+    # is smaller by the square, the same steps.
+    nn.init.normal_(model.get_submodule("fc").weight, std=1 / (4 * width))  # type: ignore[arg-type]
     return model
 
 
@@ -153,9 +153,11 @@ MODELS.add(
         recipe={
             "optimiser": "muon",
             "hold": True,
-            "lr": 0.17,
-            "rest_lr": 0.17,
+            "lr": 0.24,
             "momentum": 0.6,
+            "rest": "nesterov",
+            "rest_lr": 1180.0,
+            "head_lr": 0.23,
             "schedule": "triangular",
             "warmup": 0.0,
             "label_smoothing": 0.2,
@@ -163,7 +165,7 @@ MODELS.add(
             "border": "reflect",
         },
         n_seen=400_000,
-        batch_size=1000,
+        batch_size=2000,
         native=((3, 32, 32), 10),
         published=(Figure("CIFAR-10", 0.9401, "Jordan 2024 (8 epochs with Muon, 2.59 seconds on an A100)"),),
         fit=fit,

@@ -26,6 +26,7 @@ _TABLE_BYTES = 64 << 20  # of one block of distances: queries times references
 _PRODUCT_BYTES = 8 << 20  # of one product of matrices: what stays near the processor
 _MOST_QUERIES = 512
 _HALF = 128
+_ROWS_AT_ONCE = 512  # whose squares are added up together
 _EXACT_COLUMNS = 1024  # so many products of two numbers up to 128 add up to 2^24 at most, exact in float32
 _INT32_COLUMNS = 32_768  # so many squares of numbers up to 255 stay below 2^31
 _ROUNDING = 2.0**-24  # the largest relative error of one operation in float32
@@ -118,10 +119,10 @@ class _Whole:
 
     @classmethod
     def of(cls, references: Tensor) -> _Whole:
-        shifted = (references.to(torch.int16) - _HALF).to(torch.int8)
+        shifted = (references ^ _HALF).view(torch.int8)  # in two's complement the top bit turned over is 128 less
         wide = torch.int32 if references.shape[1] <= _INT32_COLUMNS else torch.int64
-        squares = torch.cat([part.to(torch.int32).square().sum(1, dtype=wide) for part in torch.split(shifted, 4096)])
-        return cls(shifted, squares)
+        blocks = torch.split(shifted, _ROWS_AT_ONCE)
+        return cls(shifted, torch.cat([part.to(torch.int32).square_().sum(1, dtype=wide) for part in blocks]))
 
     def scores(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """|r|^2 - 2 x.r for every pair, int32 or int64 (Q, N), and |x|^2 (Q, 1), int64; all less 128."""

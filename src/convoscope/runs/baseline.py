@@ -148,13 +148,14 @@ def _size(shape: tuple[int, int, int]) -> tuple[int, int]:
 
 def _pixels(part: Dataset, index: NDArray[np.int64]) -> torch.Tensor:
     """The images at `index`, shrunk, uint8 (n, D)."""
-    size, found = _size(part.shape), []
+    size = _size(part.shape)
+    found = torch.empty(len(index), part.shape[0] * size[0] * size[1], dtype=torch.uint8)
     for first in range(0, len(index), _AT_ONCE):
         images = torch.from_numpy(np.ascontiguousarray(part.images[index[first : first + _AT_ONCE]]))
         if size != tuple(images.shape[2:]):
-            images = F.interpolate(images.float(), size=size, mode="area").round().to(torch.uint8)
-        found.append(images.flatten(1))
-    return torch.cat(found)
+            images = F.interpolate(images.float(), size=size, mode="area").round()
+        found[first : first + len(images)] = images.flatten(1)
+    return found
 
 
 def _beside(

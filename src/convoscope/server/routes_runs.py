@@ -13,7 +13,7 @@ from convoscope import lab
 from convoscope.errors import RunError
 from convoscope.lab.folder import report_of
 from convoscope.lab.screen.pack import MEDIA_TYPE
-from convoscope.lab.screen.records import AnswerPage, DataReport, Form, Headline, RunDetail, TextPage
+from convoscope.lab.screen.records import AnswerPage, DataReport, Form, Glance, Headline, RunDetail, TextPage
 from convoscope.process import processor
 from convoscope.server.asking import NAMES, RunName, Step, Version, Work, names
 from convoscope.server.refusals import Refused
@@ -57,6 +57,12 @@ async def data(work: Work, request: Request, asked: DataQuestion) -> Response:
     """What a dataset or folder holds, before training on it."""
     columns = (asked.text_column, asked.label_column)
     return await work.read(request, partial(work.screen.check_data, asked.name, asked.image_size, *columns))
+
+
+@router.post("/glance", response_model=Glance)
+async def glance(work: Work, request: Request, asked: DataQuestion) -> Response:
+    """What kind a dataset or folder is of, and what suits it: at once, where `/data` decodes every image."""
+    return await work.read(request, partial(work.screen.glance, asked.name, asked.text_column, asked.label_column))
 
 
 @router.get("/runs", response_model=list[Headline])

@@ -141,8 +141,9 @@ class ExampleKnobs:
         cost="One pass over the images of each batch.",
     )  # fmt: skip
     grow: float = knob(
-        1.0, "Images are shrunk at first to this share of their side and grow evenly from epoch to epoch; 1 is off.",
-        "augmentation", low=0.1, high=1, source="Howard 2018 (progressive resizing); Tan and Le 2021, section 4",
+        1.0, "Images are shrunk at first to this share of their side and grow by eighths of it from epoch to epoch; 1 "
+        "is off.", "augmentation", low=0.1, high=1,
+        source="Howard 2018 (progressive resizing); Tan and Le 2021, section 4",
         cost="An epoch takes the square of its share of the time. The network must take images of several sizes; the "
         "validation part is seen whole, and known badly at first.",
     )  # fmt: skip

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from convoscope.train.device import Machine
+from convoscope.train.device import Machine, n_cores
 from convoscope.train.feed import Feed
 from convoscope.train.losses import LOSSES, weighed
 from convoscope.train.recipe import Recipe
@@ -41,10 +41,10 @@ class Plan:
 
 
 class Workers:
-    """As many threads as there are shards, and torch's own threads inside an operation set to the plan's."""
+    """As many threads as there are shards, or cores where these are fewer; inside an operation the plan's threads."""
 
     def __init__(self, plan: Plan) -> None:
-        self._n_helpers = plan.shards - 1
+        self._n_helpers = min(plan.shards, n_cores()) - 1
         self._pool = ThreadPoolExecutor(
             max(1, self._n_helpers), initializer=torch.set_num_threads, initargs=(plan.threads,)
         )

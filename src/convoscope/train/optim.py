@@ -18,6 +18,7 @@ from convoscope.train.gradient import Workers
 from convoscope.train.recipe import Recipe
 
 _FIRST_MOMENT, _SECOND_MOMENT = 0.9, 0.999
+_NS_STEPS, _NS_STEPS_HELD = 5, 3  # of Newton-Schulz: torch's, and those of airbench94_muon (Jordan 2024)
 HOLD_EPS = 1e-12  # a matrix of zeros has no length to hold
 
 
@@ -183,19 +184,25 @@ def adamw(named: Named, recipe: Recipe) -> list[Part]:
 
 @OPTIMISERS.register("muon")
 def muon(named: Named, recipe: Recipe) -> list[Part]:
-    """Momentum whose matrices are made orthogonal before each step (Jordan et al. 2024); AdamW moves the rest.
+    """Momentum whose matrices are made orthogonal before each step (Jordan et al. 2024); another rule moves the rest.
 
-    Kernels (D, C, kh, kw) are moved as matrices (D, C kh kw). The last layer, biases and norms are AdamW's. The step is
-    scaled to AdamW's usual size (Liu et al. 2025, section 2.2), so that one learning rate serves both; or, where the
-    recipe holds matrices at their length, it is lr times as long as they are (Jordan 2024).
+    Kernels (D, C, kh, kw) are moved as matrices (D, C kh kw). The last layer, biases and norms are AdamW's, or what the
+    recipe names. The step is scaled to AdamW's usual size (Liu et al. 2025, section 2.2), so that one learning rate
+    serves both; or, where the recipe holds matrices at their length, it is lr times as long as they are (Jordan 2024).
     """
     matrices = [(name, parameter) for name, parameter in named if parameter.ndim > 1]
     moved = dict(matrices[:-1])
     parts = [_muon_part(name, parameter, recipe) for name, parameter in moved.items()]
     # The largest first: side by side they are then done at about the same time.
     parts.sort(key=lambda part: -sum(view.numel() for _, view in part.views.values()))
-    rest = adamw([(name, parameter) for name, parameter in named if name not in moved], recipe)
-    return [*parts, *(dataclasses.replace(part, lr_factor=recipe.rest_lr) for part in rest)]
+    left = [(name, parameter) for name, parameter in named if name not in moved]
+    last = matrices[-1][0].rpartition(".")[0] if matrices else ""
+    head = [(name, parameter) for name, parameter in left if name.rpartition(".")[0] == last]
+    others = [(name, parameter) for name, parameter in left if name.rpartition(".")[0] != last]
+    head_lr = recipe.rest_lr if recipe.head_lr is None else recipe.head_lr
+    for some, factor in ((others, recipe.rest_lr), (head, head_lr)):
+        parts += [dataclasses.replace(part, lr_factor=factor) for part in OPTIMISERS[recipe.rest](some, recipe)]
+    return parts
 
 
 def _muon_part(name: str, parameter: nn.Parameter, recipe: Recipe) -> Part:
@@ -208,8 +215,14 @@ def _muon_part(name: str, parameter: nn.Parameter, recipe: Recipe) -> Part:
         momentum=recipe.kept_momentum,
         weight_decay=0.0 if recipe.hold else recipe.weight_decay,
         adjust_lr_fn="original" if recipe.hold else "match_rms_adamw",
+        ns_steps=ns_steps(recipe),
     )
     return dataclasses.replace(part, views={name: (parameter, view)}, holds=recipe.hold)
+
+
+def ns_steps(recipe: Recipe) -> int:
+    """How many Newton-Schulz steps make a matrix orthogonal enough."""
+    return _NS_STEPS_HELD if recipe.hold else _NS_STEPS
 
 
 def _as_matrix(kernel: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from convoscope.train.knob import Knob, knob
 
 USUAL_LR = {"sgd": 0.1, "momentum": 0.02, "nesterov": 0.02, "adam": 0.003, "adamw": 0.003, "muon": 0.02}
 USUAL_MOMENTUM = {"muon": 0.95}  # 0.9 elsewhere
+OF_MUON = ("hold", "rest", "rest_lr", "head_lr")  # knobs that speak of what muon moves and leaves
 _MOST_EPOCHS = 60  # for a dataset so small that the usual number of images would take more
 
 
@@ -136,12 +137,21 @@ class Recipe(ExampleKnobs):
     )  # fmt: skip
     hold: bool = knob(
         False, "With muon: matrices keep their length, the root of their number of rows: each is brought to it before "
-        "a step, which turns it by lr whatever its shape; weight decay has no say in it.", "optimiser",
+        "a step, which turns it by lr whatever its shape; weight decay has no say in it, and three Newton-Schulz steps "
+        "make the step orthogonal enough, not five.", "optimiser",
         source="Jordan 2024 (airbench94_muon)",
     )  # fmt: skip
+    rest: str = knob(
+        "adamw", "With muon: the rule that moves what muon leaves: the last layer, biases and norms.", "optimiser",
+        choices=("adamw", "nesterov"), source="Jordan 2024 (airbench94_muon)",
+    )  # fmt: skip
     rest_lr: float = knob(
-        1.0, "With muon: what the learning rate is multiplied by for what AdamW moves: the last layer, biases and "
-        "norms.", "optimiser", low=0, high=1000,
+        1.0, "With muon: what the learning rate is multiplied by for what muon leaves.", "optimiser", low=0,
+        high=10_000,
+    )  # fmt: skip
+    head_lr: float | None = knob(
+        None, "With muon: what the learning rate is multiplied by for the last layer; without it as for the rest.",
+        "optimiser", low=0, high=10_000,
     )  # fmt: skip
     weight_decay: float = knob(
         0.0, "Shrinks weights by lr x this in each step; for sgd, momentum, nesterov and adam it is added to the "
@@ -205,6 +215,10 @@ class Recipe(ExampleKnobs):
         "keeping", unit="steps", low=0,
         cost="A recorded step copies the weights and passes over them five times, and the log grows by a line.",
     )  # fmt: skip
+    suspects: bool = knob(
+        True, "Look for labels to look at again when the training has ended; without it `convoscope suspects` does "
+        "when it is asked.", "keeping", cost="About a twelfth of the training's time.",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         for name, meaning in knobs().items():
@@ -215,10 +229,11 @@ class Recipe(ExampleKnobs):
                 "cross-entropy only.",
                 hint="Use --loss cross-entropy or --label-smoothing 0.",
             )
-        if (self.hold or self.rest_lr != 1) and self.optimiser != "muon":
-            asked = "hold" if self.hold else f"rest_lr {self.rest_lr:g}"
+        turned = [name for name in OF_MUON if getattr(self, name) != getattr(Recipe, name)]
+        if turned and self.optimiser != "muon":
             raise RecipeError(
-                f"{asked} was asked with the optimiser {self.optimiser}; it speaks of what muon moves and leaves.",
+                f"{turned[0]} {getattr(self, turned[0])} was asked with the optimiser {self.optimiser}; it speaks of "
+                "what muon moves and leaves.",
                 hint="Use --optimiser muon, or leave it out.",
             )
         if self.head != "auto" and self.init is None:
@@ -312,6 +327,7 @@ _KINDS: dict[str, tuple[type, str]] = {
     "flip": (bool, "on or off"),
     "alternate": (bool, "on or off"),
     "hold": (bool, "on or off"),
+    "suspects": (bool, "on or off"),
     "model_options": (Mapping, "names with values"),
 }
 

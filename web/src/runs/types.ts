@@ -11,6 +11,7 @@ export type DataCard = Schemas['DataCard'];
 export type DataReport = Schemas['DataReport'];
 export type FiltersHead = Schemas['FiltersHead'];
 export type Form = Schemas['Form'];
+export type Glance = Schemas['Glance'];
 export type Headline = Schemas['Headline'];
 export type InputKind = Schemas['DataCard']['kind'];
 export type Judged = Schemas['Judged'];

@@ -64,6 +64,26 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/glance': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Glance
+     * @description What kind a dataset or folder is of, and what suits it: at once, where `/data` decodes every image.
+     */
+    post: operations['glance'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/runs': {
     parameters: {
       query?: never;
@@ -702,6 +722,23 @@ export interface components {
     /** @description An image that a user gave, as it can be named from now on. */
     GivenImage: {
       image: string;
+    };
+    /**
+     * @description What kind data are of, and what suits them where neither model nor knob is given: no file of them is decoded.
+     *
+     *     Attributes:
+     *         name: The data as they were asked for.
+     *         kind: What one example is.
+     *         knobs: What stands in for the general defaults and the model's own, `model` and `model_options` among them;
+     *             empty for data that have a usual model alone.
+     */
+    Glance: {
+      name: string;
+      /** @enum {string} */
+      kind: 'images' | 'texts' | 'trees';
+      knobs: {
+        [key: string]: unknown;
+      };
     };
     /** @description A run in a line. `error` says why a "broken" one cannot be read; `loss` is the newest step's. */
     Headline: {
@@ -1477,6 +1514,39 @@ export interface operations {
         };
         content: {
           'application/json': components['schemas']['DataReport'];
+        };
+      };
+      /** @description Refused: what was asked, the rule, and what to do. */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Refusal'];
+        };
+      };
+    };
+  };
+  glance: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['DataQuestion'];
+      };
+    };
+    responses: {
+      /** @description Successful Response */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['Glance'];
         };
       };
       /** @description Refused: what was asked, the rule, and what to do. */

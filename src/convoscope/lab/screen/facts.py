@@ -13,7 +13,7 @@ from convoscope.data import TextKnobs
 from convoscope.errors import RunError
 from convoscope.lab.answers import Order, answers, count, pick
 from convoscope.lab.listing import describe_data, list_data
-from convoscope.lab.reading import OF_IMAGES, OF_TEXTS, USUAL
+from convoscope.lab.reading import OF_IMAGES, OF_TEXTS, USUAL, kind_of
 from convoscope.lab.ready import TOGETHER
 from convoscope.lab.screen.kept import Kept
 from convoscope.lab.screen.opened import find, version_of
@@ -27,6 +27,7 @@ from convoscope.lab.screen.records import (
     DataCard,
     DataReport,
     Form,
+    Glance,
     Headline,
     InputKind,
     Judged,
@@ -36,6 +37,7 @@ from convoscope.lab.screen.records import (
     RunDetail,
     Snapshot,
 )
+from convoscope.lab.usual import usual_knobs
 from convoscope.lab.zoo import native_parameters
 from convoscope.models import MODELS
 from convoscope.runs import store
@@ -105,6 +107,13 @@ class Facts:
             for one in pick(found, **which, order=order, offset=offset, limit=limit)
         ]
         return AnswerPage(found.split, count(found, **which), offset, cards)
+
+    def glance(self, name: str, text_column: str | None, label_column: str | None) -> Glance:
+        """What kind data are of and what suits them, by their names and a few headers; images where nothing is."""
+        columns = {"text_column": text_column, "label_column": label_column}
+        seen = kind_of(name, **columns)
+        (kind,) = (one for one in get_args(InputKind) if one == seen)
+        return Glance(name, kind, plain(usual_knobs({"data": name, **columns})))
 
     def check_data(
         self, name: str, image_size: int | None, text_column: str | None, label_column: str | None

@@ -323,6 +323,22 @@ class FiltersHead:
 
 
 @dataclass(frozen=True)
+class Glance:
+    """What kind data are of, and what suits them where neither model nor knob is given: no file of them is decoded.
+
+    Attributes:
+        name: The data as they were asked for.
+        kind: What one example is.
+        knobs: What stands in for the general defaults and the model's own, `model` and `model_options` among them;
+            empty for data that have a usual model alone.
+    """
+
+    name: str
+    kind: InputKind
+    knobs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class DataReport:
     """What a dataset or folder holds, before training on it."""
 

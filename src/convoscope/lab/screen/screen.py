@@ -31,6 +31,7 @@ from convoscope.lab.screen.records import (
     FiltersHead,
     Form,
     GivenImage,
+    Glance,
     Headline,
     PixelsHead,
     RunDetail,
@@ -81,6 +82,10 @@ class Screen:
     def form(self) -> Form:
         """All that can be chosen for a new run."""
         return form()
+
+    def glance(self, name: str, text_column: str | None = None, label_column: str | None = None) -> Glance:
+        """What kind data are of and what suits them, by a glance that decodes nothing."""
+        return self._facts.glance(name, text_column, label_column)
 
     def check_data(
         self, name: str, image_size: int | None, text_column: str | None = None, label_column: str | None = None

@@ -2,7 +2,7 @@
 import type { Form, InputKind, Value } from '../types';
 import { commandOf } from './command';
 import { kinds } from './kinds.svelte';
-import { defaultsOf, fromRecipe, modelOf, toSend, type Given } from './values';
+import { applying, defaultsOf, fromRecipe, modelOf, toSend, type Given, type Suited } from './values';
 
 const KEPT = 'convoscope.draft';
 
@@ -73,7 +73,7 @@ class Draft {
   }
 
   sent(form: Form): Record<string, unknown> {
-    return toSend(form, this.#settled(form), this.options);
+    return toSend(form, this.#settled(form), this.options, this.suited(form));
   }
 
   command(form: Form): string {
@@ -81,7 +81,7 @@ class Draft {
   }
 
   usual(form: Form): Given {
-    return defaultsOf(form, this.#settled(form));
+    return defaultsOf(form, this.#settled(form), this.suited(form));
   }
 
   /** The name or the path of the data; "" while a path is still to be given. */
@@ -94,9 +94,19 @@ class Draft {
     return kinds.of(form, this.data(form));
   }
 
+  /** What is filled in for the data as long as no model is chosen. */
+  suited(form: Form): Suited {
+    return applying(kinds.suited(this.data(form)), this.given);
+  }
+
+  /** Whether what suits the data is known. */
+  isKnown(form: Form): boolean {
+    return kinds.isKnown(form, this.data(form));
+  }
+
   /** The model where none is chosen. */
   usualModel(form: Form): string {
-    return form.usual[this.kind(form) ?? 'images'] ?? '';
+    return kinds.suited(this.data(form)).model ?? form.usual[this.kind(form) ?? 'images'] ?? '';
   }
 
   /** What was chosen, as far as it speaks to the data, with a model that takes them. */
@@ -109,7 +119,7 @@ class Draft {
   }
 
   model(form: Form): ReturnType<typeof modelOf> {
-    return modelOf(form, this.#settled(form));
+    return modelOf(form, { model: this.usualModel(form), ...this.#settled(form) });
   }
 
   #keep(next: Kept): void {

@@ -50,6 +50,32 @@ describe('a typed text', () => {
   });
 });
 
+describe('data that say what suits them', () => {
+  const suited = { model: 'resnet9', model_options: { width: 24 }, epochs: 41, flip: true };
+
+  it('fill in model and knobs, which the server does alike where no model is named', () => {
+    const usual = defaultsOf(form, { data: 'photos' }, suited);
+    expect([usual.model, usual.epochs, usual.flip]).toEqual(['resnet9', 41, true]);
+    expect(usual.lr).toBe(suits('resnet9', 'lr'));
+    expect(toSend(form, { data: 'photos' }, {}, suited)).toEqual({ data: 'photos' });
+  });
+
+  it('leave room for what is turned', () => {
+    const given = { data: 'photos', epochs: 3, flip: true };
+    expect(toSend(form, given, { width: 8 }, suited)).toEqual({
+      data: 'photos',
+      epochs: 3,
+      model_options: { width: 8 },
+    });
+  });
+
+  it('say nothing once a model is chosen', () => {
+    const given = { data: 'photos', model: 'mlp', epochs: 41 };
+    expect(defaultsOf(form, given, suited).epochs).not.toBe(41);
+    expect(toSend(form, given, {}, suited)).toEqual(given);
+  });
+});
+
 describe('what is sent', () => {
   it('is data and model alone where nothing was changed', () => {
     expect(toSend(form, {}, {})).toEqual({ data: 'mnist', model: 'lenet5' });

@@ -3,6 +3,13 @@ import type { Form, KnobCard, ModelCard, OptionCard, Value } from '../types';
 
 export type Given = Record<string, Value>;
 
+/** What suits data where no model is chosen: a model, its options, and knobs. */
+export interface Suited {
+  model?: string;
+  model_options?: Given;
+  [knob: string]: Value | Given | undefined;
+}
+
 /** Why a text is no value of a knob: the key of a sentence and what it fills in. */
 export interface Refusal {
   why: 'number' | 'whole' | 'least' | 'between' | 'below' | 'wholes';
@@ -17,10 +24,17 @@ export function modelOf(form: Form, given: Given): ModelCard | undefined {
   return form.models.find((model) => model.name === name);
 }
 
-/** The value of every knob that nothing was said about: the general one, or what suits the model. */
-export function defaultsOf(form: Form, given: Given): Record<string, Value> {
+/** What of it applies: nothing, once a model is chosen. */
+export function applying(suited: Suited, given: Given): Suited {
+  return given.model === undefined ? suited : {};
+}
+
+/** The value of every knob that nothing was said about: the general one, what suits the model, or what the data. */
+export function defaultsOf(form: Form, given: Given, suited: Suited = {}): Record<string, Value> {
+  const { model_options: _, ...knobs } = applying(suited, given);
+  const data = knobs as Given;
   const general = Object.fromEntries(form.knobs.map((knob) => [knob.name, knob.default as Value]));
-  const usual = { ...modelOf(form, given)?.recipe } as Record<string, Value>;
+  const usual = { ...modelOf(form, { ...data, ...given })?.recipe, ...data } as Record<string, Value>;
   const own = { ...general, ...usual };
   const otherwise = (choice: string): boolean => choice in given && given[choice] !== own[choice];
   // What suits a model's own optimiser or loss does not suit another.
@@ -67,13 +81,14 @@ export function isSame(a: unknown, b: unknown): boolean {
   return a === b || (Array.isArray(a) && Array.isArray(b) && a.join() === b.join());
 }
 
-/** The knobs to send: those that differ from what would apply without them, and always data and model. */
-export function toSend(form: Form, given: Given, options: Given): Record<string, unknown> {
-  const defaults = defaultsOf(form, given);
+/** The knobs to send: those that differ from what would apply without them, the data, and the model if it is chosen. */
+export function toSend(form: Form, given: Given, options: Given, suited: Suited = {}): Record<string, unknown> {
+  const defaults = defaultsOf(form, given, suited);
   const changed = Object.entries(given).filter(([name, value]) => !isSame(value, defaults[name]));
   const data = given.data ?? defaults.data;
-  const model = given.model ?? defaults.model;
-  const sent: Record<string, unknown> = { data, model, ...Object.fromEntries(changed) };
+  // Where the data say what suits them, the server fills it in as long as no model is named.
+  const model = 'model' in applying(suited, given) ? {} : { model: given.model ?? defaults.model };
+  const sent: Record<string, unknown> = { data, ...model, ...Object.fromEntries(changed) };
   if (Object.keys(options).length > 0) sent.model_options = options;
   return sent;
 }

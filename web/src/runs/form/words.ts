@@ -38,6 +38,10 @@ export const t = words({
   'form.data.more': { en: 'and {n} more', zh: '另有 {n} 个' },
 
   'form.model': { en: 'Model', zh: '模型' },
+  'form.model.suited': {
+    en: 'For these images {model} is filled in, trained as suits their number and size. What you choose goes before it.',
+    zh: '已按这些图像的数量和尺寸填入 {model} 及其训练设置；你的选择优先。',
+  },
   'form.model.for.texts': { en: 'Those that read texts.', zh: '以下模型可以读文本。' },
   'form.model.for.trees': { en: 'Those that read texts as trees.', zh: '以下模型可以读树状文本。' },
   'form.model.unfit.images': {
