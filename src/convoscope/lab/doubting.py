@@ -30,7 +30,7 @@ _MOST_REFERENCES = 10_000
 _MOST_ASKED = 2_000  # those with the least margins, whose neighbours are asked
 _MOST_BELIEFS = 40_000_000  # numbers: 160 MB; of larger data some examples are judged
 _MOST_FEATURES = 1024  # numbers of one example; longer rows are projected to half as many
-_BATCH = 500
+_BATCH = 100  # small: what a batch leaves behind in the memory of each thread stays with the process
 
 Beliefs = NDArray[np.float32]
 Index = NDArray[np.int64]

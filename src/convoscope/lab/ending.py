@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from convoscope.data import Examples
 from convoscope.lab.ready import Ready
 from convoscope.lab.suspects import doubts_at_end
+from convoscope.process import give_back
 from convoscope.runs.answers import write_answers
 from convoscope.runs.calibration import write_calibration
 from convoscope.runs.judgement import judgement
@@ -34,6 +35,7 @@ def conclude(run: Run, writer: Writer, ready: Ready, plan: Plan, last: Trained) 
     """
     writer.write_weights(ready.model.state_dict())
     final = judge_final(ready, plan)
+    give_back()
     report = None
     if final is not None:
         evaluation, part, calibration = final
@@ -41,6 +43,7 @@ def conclude(run: Run, writer: Writer, ready: Ready, plan: Plan, last: Trained) 
         write_calibration(run, calibration)
         splits, device = ready.opened.splits, ready.machine.device.type
         judged = judgement(evaluation, part, splits, ready.model, calibration, device=device)
+        give_back()
         writer.write_evaluation(judged.summary())
         told = {event.message for event in run.events() if isinstance(event, Finding)}
         for finding in judged.findings(last.step):
@@ -48,6 +51,7 @@ def conclude(run: Run, writer: Writer, ready: Ready, plan: Plan, last: Trained) 
                 writer.append(finding)
                 yield finding
         suspects = doubts_at_end(run, ready, plan)
+        give_back()
         report = write_report(run, judged, part, splits, ready.model, suspects=suspects)
     test = final[0] if final is not None and final[0].split == "test" else None
     events = run.events()

@@ -19,6 +19,7 @@ from convoscope.lab.usual import usual_knobs
 from convoscope.models import Architecture, architecture_of, build, options_from_text
 from convoscope.models.activations import ACTIVATIONS
 from convoscope.models.pinned import is_file
+from convoscope.process import give_back
 from convoscope.train.device import Machine
 from convoscope.train.feed import Feed, growth_of
 from convoscope.train.freeze import freeze
@@ -132,6 +133,7 @@ def prepare(recipe: Recipe, *, strict: bool = False) -> Ready:
     _refuse_sizes(recipe, model, part)
     if architecture.fit is not None:
         architecture.fit(model, _batches(part, normalisation, machine, architecture.fit_images))
+    give_back()
     return Ready(opened, machine.prepare(model), normalisation, recipe, machine, architecture)
 
 
