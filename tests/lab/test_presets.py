@@ -102,7 +102,7 @@ def test_stopped_among_small_images_it_goes_on_to_the_same_bits(folder: Path, ru
         assert all(torch.equal(own[name], other[name]) for name in own)
 
 
-@pytest.mark.parametrize("at", ["block2.conv1.weight[3,1,0,2]", "fc.weight[1,2]", "block1.norm2.bias[3]"])
+@pytest.mark.parametrize("at", ["block2.conv1.weight[3,1,0,2]", "head.weight[1,2]", "block1.norm2.bias[3]"])
 def test_a_step_over_small_images_opens(runs: Path, at: str) -> None:
     why = lab.why_update("latest", at, runs=runs, step=6)
     assert why.recorded is not None

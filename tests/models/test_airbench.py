@@ -26,7 +26,7 @@ def test_it_has_its_size() -> None:
     assert (shape, n_classes) == ((3, 32, 32), 10)
     model = hollow("airbench", (3, 32, 32), 10)
     assert {name: n_parameters(layer) for name, layer in model.named_children() if n_parameters(layer)} == {
-        "whiten": 312, "block1": 50_944, "block2": 738_304, "block3": 1_180_672, "fc": 2_560,
+        "whiten": 312, "block1": 50_944, "block2": 738_304, "block3": 1_180_672, "head": 2_560,
     }  # fmt: skip
     assert n_parameters(model) == 1_972_792
     # Jordan 2024, section 3: 3.6e14 FLOPs for 9.9 epochs of 50,000, forward and backward, six a multiply-add.
@@ -46,7 +46,7 @@ def test_every_stage_has_its_size(shape: Any, width: int, sides: tuple[tuple[int
     widths = (8 * shape[0], width, 4 * width, 4 * width)
     stages = ("whiten", "block1", "block2", "block3")
     assert [at[name] for name in stages] == [(n, *side) for n, side in zip(widths, sides, strict=True)]
-    assert (at["pool"], at["fc"]) == ((4 * width, 1, 1), (3,))
+    assert (at["pool"], at["head"]) == ((4 * width, 1, 1), (3,))
 
 
 def test_its_first_layer_answers_patches_with_numbers_of_equal_spread_and_no_likeness() -> None:

@@ -9,7 +9,7 @@ Page 2019 (How to train your ResNet 8: bag of tricks) and of tysam-code 2023 (hl
     block2        256 x  7 x  7   the same                                     738,304
     block3        256 x  3 x  3   the same                                   1,180,672
     pool          256 x  1 x  1   the largest of each map
-    fc               classes      without bias                                   2,560    1,972,792 for 10 classes
+    head             classes      without bias                                   2,560    1,972,792 for 10 classes
 
 The filters of the first layer are the directions in which patches of 2x2 pixels differ, each brought to the same spread
 (whitened), and the same ones negative; no step moves them. Every other convolution begins as close to the identity as
@@ -92,14 +92,14 @@ def airbench(shape: Shape, n_classes: int, options: AirbenchOptions) -> nn.Seque
             block3=Block(4 * width, 4 * width),
             pool=nn.AdaptiveMaxPool2d(1),
             flatten=nn.Flatten(),
-            fc=nn.Linear(4 * width, n_classes, bias=False),
+            head=nn.Linear(4 * width, n_classes, bias=False),
         )
     )
     whiten.requires_grad_(False)
     nn.init.zeros_(whiten.bias)  # type: ignore[arg-type]
     # Jordan draws it 4 width times as large and divides what it gives by as much: the same network and, at a rate that
     # is smaller by the square, the same steps.
-    nn.init.normal_(model.get_submodule("fc").weight, std=1 / (4 * width))  # type: ignore[arg-type]
+    nn.init.normal_(model.get_submodule("head").weight, std=1 / (4 * width))  # type: ignore[arg-type]
     return model
 
 
